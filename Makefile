@@ -1,0 +1,47 @@
+# Python >= 3.11 and make are all that these need: `setup`, on which the others depend, fetches the rest, once.
+
+BIN := .venv/bin
+PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench setup protos format clean
+
+help:
+	@echo 'cardnet: make what?'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+
+demo: setup  ## five services, a few payments, the nine steps on the screen
+	@$(BIN)/cardnet demo
+
+test: setup  ## the whole test suite
+	@$(BIN)/python -m pytest -n 2
+
+check: setup  ## layout, lint, types and the rules of the house
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet tests/house
+
+bench: setup  ## measure what an authorisation costs
+	@$(BIN)/python -m bench
+
+setup:  ## .venv with the locked dependencies, and the generated code (the others see to it)
+	@for python in $(PYTHONS); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    exec "$$python" tools/bootstrap.py; \
+	  fi; \
+	done; \
+	echo 'cardnet: Python 3.11 or newer is needed, and none of these is: $(strip $(PYTHONS)).' \
+	  'Install one, or name yours: make PYTHON=/path/to/python' >&2; \
+	exit 1
+
+protos: setup  ## the generated code alone is part of setup: made anew when a proto has changed
+
+format: setup  ## put the layout right, and whatever else ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:  ## remove all that was made here: .venv, generated code, caches
+	@rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -f cardnet/v1/*_pb2*.py* cardnet/cde/v1/*_pb2*.py*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,69 @@
+"""The command `cardnet`. Results go to standard output, problems to standard error.
+
+Exit codes: 0 approved or done, 1 refused or not as expected, 2 could not ask. Each command imports what it needs when
+it runs, so that `cardnet --help` is quick.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from cardnet import __version__
+from cardnet.cli.cards import cards
+from cardnet.cli.demo import demo
+from cardnet.cli.pay import pay
+from cardnet.cli.steps import steps
+from cardnet.cli.trace import trace
+from cardnet.cli.up import up
+from cardnet.cli.words import complain, speak_plainly
+from cardnet.errors import Fault
+
+COULD_NOT_ASK = 2
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended."""
+
+
+class InOrder(click.Group):
+    """Lists the commands in the order in which one meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="cardnet %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """A simulated card payment network on your own machine. For tests only, never a real card."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (demo, up, pay, trace, cards, steps):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code. arguments: those of the process if not given."""
+    speak_plainly()
+    try:
+        return cli.main(arguments, prog_name="cardnet", standalone_mode=False) or 0
+    except click.UsageError as problem:
+        path = problem.ctx.command_path if problem.ctx else "cardnet"
+        return _failed(f"{problem.format_message().rstrip('.')} (see: {path} --help)")
+    except (click.ClickException, Fault) as problem:
+        return _failed(str(problem))
+    except BrokenPipeError:  # who reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as problem:
+        return _failed(f"{problem.strerror}: {problem.filename}" if problem.filename else str(problem))
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+
+
+def _failed(sentence: str) -> int:
+    complain(sentence)
+    return COULD_NOT_ASK

@@ -1,0 +1,46 @@
+"""The table of a network that runs: what listens where, and how it is."""
+
+import asyncio
+
+from rich.text import Text
+
+from cardnet import __version__
+from cardnet.card import CARD_RANGES
+from cardnet.cli.asking import health
+from cardnet.cli.terminal import Terminal
+from cardnet.steps import SERVICES
+from cardnet.test_cards import TEST_CARDS
+from cardnet.testing import LocalNetwork
+from cardnet.v1.token_service_pb2 import GetEncryptionKeyRequest
+from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
+
+
+def header(seed: str, frozen_at: str) -> str:
+    """The line above everything."""
+    known = [f"cardnet {__version__}", f"seed {seed}" if seed else "", f"clock {frozen_at}" if frozen_at else ""]
+    return " · ".join((*filter(None, known), "for tests only, never a real card"))
+
+
+async def show_network(network: LocalNetwork, terminal: Terminal) -> None:
+    """Print a line for the store, each service and the collector. Every service is asked how it is."""
+    states = await asyncio.gather(*(health(network.addresses[name]) for name in SERVICES))
+    key = await network.stub(TokenServiceStub, "tsp").GetEncryptionKey(GetEncryptionKeyRequest())
+    facts = {
+        "network": f"{len(CARD_RANGES)} card ranges",
+        "tsp": f"encryption key {key.key_id[:8]}",
+        "issuer": f"{len(TEST_CARDS)} test cards",
+    }
+    lines = [_store(network)]
+    for name, state in zip(SERVICES, states, strict=True):
+        shown = Text.assemble((state, "green" if state == "SERVING" else "bold red"))
+        if name in facts:
+            shown.append(f" · {facts[name]}")
+        lines.append((f"  {name}", network.addresses[name], shown))
+    lines.append(("  collector", network.collector_address, Text("OTLP/gRPC in, `cardnet trace` out")))
+    terminal.table((), lines)
+
+
+def _store(network: LocalNetwork) -> tuple[str, str, Text]:
+    if network.store is None:
+        return "  store", "as set", Text("a store of yours for each service")
+    return "  store", "unix socket", Text(f"{network.store.server} · AOF always · a user for each service")

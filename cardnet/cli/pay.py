@@ -1,0 +1,112 @@
+"""`cardnet pay`: one purchase with a test card, at a network that runs."""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cardnet.cli.words import as_json, checked_address, command_name, print_json
+from cardnet.errors import InvalidField
+from cardnet.money import Money
+from cardnet.picture import SHOWN_DIGITS
+from cardnet.response_code import ResponseCode
+from cardnet.test_cards import TestCard, test_card
+
+if TYPE_CHECKING:
+    from cardnet.v1.merchant_pb2 import CheckoutResponse
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@click.command(short_help="Pay with a test card at a running network.")
+@click.option("--card", "name", required=True, metavar="NAME", help="One of the test cards: see `cardnet cards`.")
+@click.option("--amount", required=True, metavar="12.40", help="With the decimals that the currency has.")
+@click.option("--currency", default="USD", show_default=True, metavar="CODE", help="Three letters (ISO 4217).")
+@click.option("--key", metavar="KEY", help="The idempotency key. The same key pays once; a fresh one if not given.")
+@click.option("--merchant", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT")
+@click.option("--tsp", default="127.0.0.1:50054", show_default=True, metavar="HOST:PORT")
+@click.option("--traceparent", metavar="HEADER", help="Make the payment a part of your own trace (W3C Trace Context).")
+@as_json
+def pay(
+    name: str,
+    amount: str,
+    currency: str,
+    key: str | None,
+    merchant: str,
+    tsp: str,
+    traceparent: str | None,
+    json_: bool,
+) -> int:
+    """Save a test card, encrypted to the token service provider, and pay with it.
+
+    Exit codes: 0 approved, 1 refused, 2 could not ask.
+    """
+    card, money = test_card(name), Money.parse(f"{amount} {currency}")
+    if traceparent and not _TRACEPARENT.fullmatch(traceparent):
+        raise InvalidField("traceparent", "must be 00-(32 hexadecimal digits)-(16 hexadecimal digits)-01")
+    shop, vault = checked_address("merchant", merchant), checked_address("tsp", tsp)
+
+    from cardnet.cardholder import CardNotSaved
+
+    try:
+        key, answer = asyncio.run(_pay(card, money, key, shop, vault, traceparent))
+    except CardNotSaved as refusal:
+        return _tell_not_saved(refusal.response_code, refusal.sentence, json_)
+    if json_:
+        print_json(_document(card, money, key, answer))
+    else:
+        _tell(card, money, answer)
+    return 0 if answer.approved else 1
+
+
+async def _pay(
+    card: TestCard, money: Money, key: str | None, merchant: str, tsp: str, traceparent: str | None
+) -> "tuple[str, CheckoutResponse]":
+    from cardnet.cardholder import Cardholder
+    from cardnet.cli.asking import channel
+    from cardnet.env import Env
+
+    key = key or f"pay-{Env.of('cli').rng.hex(8)}"
+    async with channel("merchant", merchant) as shop, channel("tsp", tsp) as vault:
+        cardholder = Cardholder(shop, vault)
+        saved = await cardholder.save_card(card.pan, card.expiry)
+        return key, await cardholder.pay(saved.id, money, key, traceparent)
+
+
+def _tell(card: TestCard, money: Money, answer: "CheckoutResponse") -> None:
+    from cardnet.cli.terminal import Terminal, style_of
+
+    terminal = Terminal()
+    said = f"{answer.response_code} {ResponseCode(answer.response_code).meaning}"
+    details = [f"auth {answer.auth_code}"] if answer.auth_code else []
+    details += [f"RRN {answer.rrn}"] if answer.rrn else []
+    terminal.say((said, style_of(said)), "  ", "  ".join((str(money), f"card ••••{card.last_four}", *details)))
+    terminal.say(answer.notice)
+    terminal.say(("trace ", "dim"), answer.trace_id)
+    terminal.say(("steps ", "dim"), f"{command_name()} trace {answer.trace_id[:SHOWN_DIGITS]}")
+
+
+def _tell_not_saved(code: ResponseCode, sentence: str, json_: bool) -> int:
+    if json_:
+        print_json({"approved": False, "response_code": code.value, "meaning": code.meaning, "notice": sentence})
+    else:
+        click.echo(sentence)
+    return 1
+
+
+def _document(card: TestCard, money: Money, key: str, answer: "CheckoutResponse") -> dict[str, Any]:
+    return {
+        "approved": answer.approved,
+        "response_code": answer.response_code,
+        "meaning": ResponseCode(answer.response_code).meaning,
+        "notice": answer.notice,
+        "card": card.name,
+        "pan_last_four": answer.pan_last_four,
+        "amount_minor": money.minor,
+        "currency": money.currency.name,
+        "auth_code": answer.auth_code,
+        "rrn": answer.rrn,
+        "idempotency_key": key,
+        "trace_id": answer.trace_id,
+    }

@@ -1,0 +1,156 @@
+"""`cardnet up`: a whole network in the foreground, until Ctrl-C."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cardnet.cli.words import as_json, checked_time, command_name, complain, print_json
+from cardnet.errors import InvalidField
+from cardnet.steps import SERVICES
+
+if TYPE_CHECKING:
+    from cardnet.cli.terminal import Terminal
+    from cardnet.testing import LocalNetwork
+
+AFTER_CTRL_C_S = 0.3
+"""A terminal's Ctrl-C reaches the services too: one that ends by it has not failed, even if we hear of it first."""
+
+
+@click.command(short_help="Run all five services until Ctrl-C.")
+@click.option("--single-process", is_flag=True, help="All services in one process: about five times faster.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Keep accounts and tokens here.")
+@click.option("--seed", default="", help="The same seed gives the same tokens and identifiers.")
+@click.option("--frozen-at", default="", metavar="TIME", help="Stop the clock, such as at 2026-01-15T09:00:00Z.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(0, 65_531),
+    default=50051,
+    show_default=True,
+    metavar="PORT",
+    help="The merchant's port; acquirer, network, tsp and issuer follow. 0 for any free ones.",
+)
+@click.option("--otlp-port", type=click.IntRange(0, 65_535), default=4317, show_default=True, metavar="PORT")
+@as_json
+def up(
+    single_process: bool,
+    data_dir: Path | None,
+    seed: str,
+    frozen_at: str,
+    port_base: int,
+    otlp_port: int,
+    json_: bool,
+) -> None:
+    """Run merchant, acquirer, network, token service provider and issuer in the foreground, with their store and a
+    collector of traces, until Ctrl-C.
+
+    All data are gone afterwards, unless --data-dir keeps them. CARDNET_ISSUER_REDIS_URL and its like for each service
+    put a store of your own (Redis 7 or later) in place of the bundled one.
+    """
+    checked_time("frozen-at", frozen_at)
+    if data_dir:
+        _make(data_dir)
+
+    from cardnet.testing import LocalNetwork
+
+    network = LocalNetwork(
+        in_process=single_process,
+        fronts=single_process,
+        data_dir=data_dir,
+        seed=seed,
+        frozen_at=frozen_at,
+        port_base=port_base,
+        collector_port=otlp_port,
+        redis_urls={name: url for name in SERVICES if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
+    )
+    asyncio.run(_until_told_to_stop(network, _header(seed, frozen_at), json_))
+
+
+def _make(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidField("data-dir", "must be a directory, or the name of a new one") from None
+
+
+def _header(seed: str, frozen_at: str) -> str:
+    from cardnet.cli.network_table import header
+
+    return header(seed, frozen_at)
+
+
+async def _until_told_to_stop(network: "LocalNetwork", header: str, json_: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    told = asyncio.create_task(stop.wait())
+    # Ctrl-C may come while everything is still starting.
+    serving = asyncio.create_task(_serve(network, header, json_))
+    await asyncio.wait((told, serving), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not serving.done():
+        serving.cancel()
+    await asyncio.gather(serving, return_exceptions=stop.is_set())
+
+
+async def _serve(network: "LocalNetwork", header: str, json_: bool) -> None:
+    from cardnet.cli.terminal import Terminal, progress
+
+    with progress("starting the store and five services …"):
+        await network.start()
+    try:
+        if json_:
+            print_json(_document(network))
+        else:
+            await _show(network, header, Terminal())
+        async with asyncio.TaskGroup() as watching:
+            for name in network.processes:
+                watching.create_task(_watch(network, name))
+            watching.create_task(asyncio.Event().wait())
+    finally:
+        await network.stop()
+
+
+async def _show(network: "LocalNetwork", header: str, terminal: "Terminal") -> None:
+    from cardnet.cli.network_table import show_network
+
+    terminal.say(header)
+    await show_network(network, terminal)
+    terminal.say()
+    terminal.say(("Ready.", "bold green"), "  Ctrl-C stops everything. In another terminal:")
+    terminal.commands("  ", _next(network))
+
+
+async def _watch(network: "LocalNetwork", name: str) -> None:
+    """Say so when a service ends by itself. The others go on: that, too, is something to look at."""
+    ended = await network.processes[name].ended()
+    await asyncio.sleep(AFTER_CTRL_C_S)
+    complain(
+        f"the {name} ended ({ended}); the others go on without it. "
+        "To have it back, stop everything with Ctrl-C and start again"
+    )
+
+
+def _next(network: "LocalNetwork") -> list[tuple[str, str]]:
+    name, merchant, tsp = command_name(), network.addresses["merchant"], network.addresses["tsp"]
+    usual = (merchant, tsp, network.collector_address) == ("127.0.0.1:50051", "127.0.0.1:50054", "127.0.0.1:4317")
+    to = "" if usual else f" --merchant {merchant} --tsp {tsp}"
+    at = "" if usual else f" --collector {network.collector_address}"
+    return [
+        (f"{name} pay --card approved --amount 12.40{to}", "a payment"),
+        (f"{name} pay --card insufficient-funds --amount 12.40{to}", "one that is refused"),
+        (f"{name} trace{at}", "the latest; with an ID, its steps"),
+        (f"{name} cards", "all test cards"),
+    ]
+
+
+def _document(network: "LocalNetwork") -> dict[str, object]:
+    return {
+        "ready": True,
+        "services": dict(network.addresses),
+        "collector": network.collector_address,
+        "pids": {name: process.pid for name, process in network.processes.items()},
+    }

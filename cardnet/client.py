@@ -1,0 +1,97 @@
+"""The caller's side of a call: what every question to a neighbour passes on its way out.
+
+A `Channel` has what generated stubs ask of one, so the stubs run unchanged over any link. It hands on the trace and
+what is left of the caller's deadline, shows the credential, holds the answer to its rules and records the step.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cardnet import messages
+from cardnet.call import TraceContext, current
+from cardnet.env import Env
+from cardnet.errors import Fault, Malformed, TimedOut, Unavailable
+from cardnet.identity import METADATA_KEY
+from cardnet.status import status_of
+from cardnet.trace import Ended, Recorder
+from cardnet.wire import Link
+
+MARGIN_S = 0.1
+"""How much earlier than its own caller a hop gives up, so that it can still say so."""
+
+
+class Channel:
+    """Asks one neighbour."""
+
+    def __init__(
+        self, link: Link, env: Env, *, credential: str | None, timeout_s: float, recorder: Recorder | None = None
+    ) -> None:
+        """credential: None to ask as anyone. timeout_s: the longest wait, where the caller's deadline is not nearer."""
+        self._link = link
+        self._env = env
+        self._metadata = {METADATA_KEY: credential} if credential else {}
+        self._timeout_s = timeout_s
+        self._recorder = recorder
+
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Callable[[Any], bytes],  # noqa: ARG002 - the message serialises itself
+        response_deserializer: Callable[[bytes], Any],
+        **_options: object,
+    ) -> Callable[..., Awaitable[Any]]:
+        """What a generated stub asks of its channel, once for each method."""
+        kind: type[Message] = type(response_deserializer(b""))
+
+        async def ask(request: Message, *, timeout: float | None = None, traceparent: str | None = None) -> Message:  # noqa: ASYNC109
+            return await self._ask(method, kind, request, timeout, traceparent)
+
+        return ask
+
+    async def close(self) -> None:
+        """Let go of the neighbour."""
+        await self._link.close()
+
+    async def _ask(
+        self, method: str, kind: type[Message], request: Message, timeout_s: float | None, traceparent: str | None
+    ) -> Message:
+        parent = current.get()
+        trace = TraceContext(parent.trace.trace_id, self._env.trace_ids.hex(8)) if parent else None
+        metadata = dict(self._metadata)
+        if trace or traceparent:
+            metadata["traceparent"] = trace.traceparent if trace else str(traceparent)
+        start_ns = self._env.clock.now_ns()
+        response: Message | None = None
+        failed = ""
+        try:
+            data = await self._link.call(method, request.SerializeToString(), metadata, self._wait_s(timeout_s))
+            response = _checked(kind, data)
+            return response
+        except Fault as fault:
+            failed = status_of(fault)[0].name
+            raise
+        finally:
+            if self._recorder and parent and trace:
+                end_ns = self._env.clock.now_ns()
+                ended = Ended(method, False, trace, parent.trace.span_id, start_ns, end_ns, request, response, failed)
+                self._recorder.record(ended)
+
+    def _wait_s(self, timeout_s: float | None) -> float:
+        wait_s = timeout_s or self._timeout_s
+        call = current.get()
+        if call is None:
+            return wait_s
+        left_s = call.remaining_s() - MARGIN_S
+        if left_s <= 0:
+            raise TimedOut("NO_TIME_LEFT", "the caller's deadline leaves no time to ask any further")
+        return min(wait_s, left_s)
+
+
+def _checked(kind: type[Message], data: bytes) -> Message:
+    try:
+        return messages.parse(kind, data)
+    except Malformed:
+        # The neighbour acted, but what it says cannot be trusted: the outcome counts as unknown.
+        raise Unavailable("ANSWER_MALFORMED", "a neighbour's answer was not a message that obeys its rules") from None

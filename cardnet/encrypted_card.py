@@ -1,0 +1,83 @@
+"""A card on its way from the cardholder to the token service provider: a JWE that nobody between them can read.
+
+One profile alone (RFC 7516, compact): RSA-OAEP-256, A256GCM, and a header of exactly alg, enc and kid. The plaintext is
+JSON: {"pan": "13 to 19 digits", "pan_expiry": "YYMM"}.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from cardnet.card import Expiry, Pan, card_range, luhn_valid
+from cardnet.errors import InvalidField
+
+_ALGORITHMS = ("RSA-OAEP-256", "A256GCM")
+_NUMBER = re.compile(r"[0-9]{13,19}")
+
+_UNREADABLE = "must be a card encrypted to this token service's key: a compact JWE with RSA-OAEP-256 and A256GCM"
+_REAL_CARD = "must hold a card of the test ranges, which begin with 9999: never use a real card here"
+
+
+def encrypt(pan: str, pan_expiry: str, key_id: str, public_key: str) -> str:
+    """The cardholder's side: a card as it was typed, as a compact JWE. The TSP alone will judge it.
+
+    pan_expiry: YYMM. key_id, public_key (PEM): what GetEncryptionKey answers.
+    """
+    header = {"alg": _ALGORITHMS[0], "enc": _ALGORITHMS[1], "kid": key_id}
+    card = json.dumps({"pan": pan, "pan_expiry": pan_expiry})
+    return jwe.encrypt_compact(header, card, RSAKey.import_key(public_key), algorithms=_ALGORITHMS)
+
+
+def decrypt(encrypted: str, keys: Mapping[str, RSAKey]) -> tuple[Pan, Expiry]:
+    """The TSP's side: the card in a JWE. keys: private keys by their identifiers.
+
+    Raises InvalidField, which never says what was wrong: that would help only who guesses. One thing it does say, for
+    the sake of whoever typed it: that a card outside the test ranges has no business here.
+    """
+    try:
+        digits, expiry = _opened(encrypted, keys)
+        if not _may_be_real(digits):
+            return Pan(digits), Expiry.parse(expiry)
+    except (InvalidField, JoseError, ValueError, KeyError, RecursionError):
+        raise InvalidField("encrypted_card", _UNREADABLE) from None
+    raise InvalidField("encrypted_card", _REAL_CARD)
+
+
+def _opened(encrypted: str, keys: Mapping[str, RSAKey]) -> tuple[str, str]:
+    """PAN and expiry as they were written. One of several errors where anything is not of our profile."""
+    key = keys[_key_id(encrypted)]
+    opened = jwe.decrypt_compact(encrypted, key, algorithms=_ALGORITHMS)
+    match _json(opened.plaintext or b""):
+        case {"pan": str(digits), "pan_expiry": str(expiry), **others} if not others:
+            return digits, expiry
+    raise ValueError
+
+
+def _key_id(encrypted: str) -> str:
+    """The `kid` of a header that has alg, enc and kid and nothing else: no zip, no crit, no p2c."""
+    coded = encrypted.partition(".")[0]
+    match _json(base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))):
+        case {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": str(key_id), **others} if not others:
+            return key_id
+    raise ValueError
+
+
+def _json(data: bytes) -> Any:
+    return json.loads(data, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):  # a member that comes twice may be read one way here and another way elsewhere
+        raise ValueError
+    return members
+
+
+def _may_be_real(digits: str) -> bool:
+    return bool(_NUMBER.fullmatch(digits)) and luhn_valid(digits) and card_range(digits) is None

@@ -1,0 +1,144 @@
+"""Messages at a border: held to their fields' rules, and shown with their secrets masked.
+
+The rules are read from the protos' own field options once for each message type and kept as a plan.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from cardnet.errors import InvalidField, Malformed
+from cardnet.rules import RULES, Check, Shown
+from cardnet.v1 import rule_pb2
+
+M = TypeVar("M", bound=Message)
+
+MAX_BYTES = 16 * 1024
+"""The largest request that a service takes."""
+
+
+class _Field(NamedTuple):
+    name: str
+    check: Check
+    shown: Shown
+    required: bool
+    repeated: bool
+    message: bool
+    iso8583: int
+
+
+def parse(kind: type[M], data: bytes) -> M:
+    """Read a message and hold it to its rules. Malformed if it is unreadable, has unknown fields or breaks a rule."""
+    message = kind()
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise Malformed(f"the bytes are no {kind.DESCRIPTOR.full_name}", "UNREADABLE_MESSAGE") from None
+    check(message)
+    return message
+
+
+def check(message: Message) -> None:
+    """Hold a message to its rules; InvalidField names the first field that breaks one."""
+    # Unknown fields survive being written again, and would carry a PAN through services that must never see one.
+    size = message.ByteSize()
+    message.DiscardUnknownFields()  # type: ignore[attr-defined]
+    if message.ByteSize() != size:
+        raise Malformed(f"{message.DESCRIPTOR.full_name} has a field that this version does not know", "UNKNOWN_FIELD")
+    _check_fields(message)
+
+
+def show(message: Message) -> dict[str, str]:
+    """The fields that are present, by name and in the protos' order, as text that anybody may read.
+
+    Fields of messages within stand under their own names. The only way in which a message becomes text.
+    """
+    return dict(_shown(message))
+
+
+def iso8583_fields(kind: Descriptor) -> dict[str, int]:
+    """The ISO 8583 field that carries each field of a message type; those that none carries are left out."""
+    fields: dict[str, int] = {}
+    for field, plan in zip(kind.fields, _plan(kind), strict=True):
+        if plan.message:
+            fields |= iso8583_fields(field.message_type)
+        elif plan.iso8583:
+            fields[plan.name] = plan.iso8583
+    return fields
+
+
+def _check_fields(message: Message) -> None:
+    for name, rule, _, required, repeated, nested, _ in _plan(message.DESCRIPTOR):
+        if nested:
+            _check_nested(message, name, required)
+            continue
+        value = getattr(message, name)
+        if repeated:
+            broken = next(filter(None, map(rule, value)), None)
+        elif value:
+            broken = rule(value)
+        else:
+            broken = "must be given" if required else None
+        if broken:
+            raise InvalidField(name, broken)
+
+
+def _check_nested(message: Message, name: str, required: bool) -> None:
+    if not message.HasField(name):
+        if required:
+            raise InvalidField(name, "must be given")
+        return
+    try:
+        _check_fields(getattr(message, name))
+    except InvalidField as violation:
+        raise violation.within(name) from None
+
+
+def _shown(message: Message) -> Iterator[tuple[str, str]]:
+    for name, _, shown, _, repeated, nested, _ in _plan(message.DESCRIPTOR):
+        if nested:
+            if message.HasField(name):
+                yield from _shown(getattr(message, name))
+            continue
+        value = getattr(message, name)
+        if repeated:
+            value = [shown(one) for one in value]
+            if value:
+                yield name, ", ".join(value)
+        elif value:
+            yield name, shown(value)
+
+
+@cache
+def _plan(kind: Descriptor) -> tuple[_Field, ...]:
+    return tuple(_planned(field) for field in kind.fields)
+
+
+def _planned(field: FieldDescriptor) -> _Field:
+    option: Any = field.GetOptions().Extensions[rule_pb2.field]  # type: ignore[index]
+    rule = RULES[rule_pb2.Rule.Name(option.rule).removeprefix("RULE_")]
+    check, shown = rule.check, rule.shown
+    if field.enum_type is not None:
+        check, shown = _enum_check(field.enum_type), _enum_shown(field.enum_type)
+    repeated = field.is_repeated
+    return _Field(field.name, check, shown, option.required, repeated, field.message_type is not None, option.iso8583)
+
+
+def _enum_check(kind: Any) -> Check:
+    # Proto3 enumerations are open: any number passes unless it is looked up.
+    known = frozenset(number for number in kind.values_by_number if number != 0)
+    return lambda value: None if value in known else "must be one of the values that the enumeration defines"
+
+
+def _enum_shown(kind: Any) -> Shown:
+    names = {number: value.name.removeprefix(_prefix(kind.name)) for number, value in kind.values_by_number.items()}
+    return lambda value: str(names[value])
+
+
+def _prefix(name: str) -> str:
+    """POS_ENTRY_MODE_ for PosEntryMode: what Google's style puts before each value."""
+    words = "".join(f"_{letter}" if letter.isupper() else letter for letter in name)
+    return f"{words.strip('_').upper()}_"

@@ -1,0 +1,75 @@
+"""A service put together: its border, its neighbours, its store and what runs beside the calls."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from cardnet.border import Border
+from cardnet.client import Channel
+from cardnet.config import ServiceConfig
+from cardnet.env import Env
+from cardnet.identity import Callers
+from cardnet.store import Store
+from cardnet.trace import Recorder, Sink
+from cardnet.wire import GrpcLink, Link
+
+Connect = Callable[[str, str], Link]
+"""Makes a link to a neighbour from its name and address."""
+
+
+class Service:
+    """What `build` in each `app.py` returns; `cardnet/server.py` and the test kit run it."""
+
+    def __init__(
+        self,
+        name: str,
+        config: ServiceConfig,
+        env: Env,
+        store: Store,
+        sinks: Sequence[Sink],
+        connect: Connect = GrpcLink,
+    ) -> None:
+        self.name = name
+        self.env = env
+        self.store = store
+        self.recorder = Recorder(name, sinks)
+        self.border = Border(env, Callers.parse(config.callers), self.recorder)
+        self._credential = config.credential
+        self._connect = connect
+        self._channels: list[Channel] = []
+        self._preparations: list[Callable[[], Awaitable[None]]] = []
+        self._background: list[Callable[[], Coroutine[Any, Any, None]]] = [self.recorder.run]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def channel(self, neighbour: str, address: str, timeout_s: float) -> Channel:
+        """A channel to a neighbour, for a generated stub. timeout_s: how long its answer may take at the most."""
+        link = self._connect(neighbour, address)
+        channel = Channel(link, self.env, credential=self._credential, timeout_s=timeout_s, recorder=self.recorder)
+        self._channels.append(channel)
+        return channel
+
+    def before_serving(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        """Have something done once, when the store is open and no call has come yet."""
+        self._preparations.append(prepare)
+
+    def beside(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have something run from start to stop."""
+        self._background.append(run)
+
+    async def start(self) -> None:
+        """Open the store and begin what runs beside. Raises Unavailable when the store cannot be reached."""
+        await self.store.open()
+        for prepare in self._preparations:
+            await prepare()
+        self._tasks = [asyncio.create_task(run()) for run in self._background]
+
+    async def stop(self) -> None:
+        """Finish what has begun, send the last spans, let go of everything."""
+        await self.border.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.recorder.flush()
+        for channel in self._channels:
+            await channel.close()
+        await self.store.close()

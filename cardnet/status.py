@@ -1,0 +1,81 @@
+"""Faults as gRPC statuses, and back again at the caller's side: one table.
+
+A status carries `google.rpc` details: an ErrorInfo with the reason, and for an invalid field a BadRequest that names
+field and rule. Nothing in it quotes a value.
+"""
+
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from cardnet.errors import (
+    Fault,
+    InProgress,
+    InvalidField,
+    KeyReused,
+    Malformed,
+    NotFound,
+    NotPermitted,
+    Overloaded,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+
+DETAILS_KEY = "grpc-status-details-bin"
+DOMAIN = "cardnet"
+
+_CODES: dict[type[Fault], StatusCode] = {
+    InvalidField: StatusCode.INVALID_ARGUMENT,
+    Malformed: StatusCode.INVALID_ARGUMENT,
+    Unauthenticated: StatusCode.UNAUTHENTICATED,
+    NotPermitted: StatusCode.PERMISSION_DENIED,
+    KeyReused: StatusCode.FAILED_PRECONDITION,
+    InProgress: StatusCode.ABORTED,
+    NotFound: StatusCode.NOT_FOUND,
+    Overloaded: StatusCode.RESOURCE_EXHAUSTED,
+    TimedOut: StatusCode.DEADLINE_EXCEEDED,
+    Unavailable: StatusCode.UNAVAILABLE,
+    Fault: StatusCode.INTERNAL,
+}
+
+_FAULTS: dict[StatusCode, type[Fault]] = {
+    code: kind for kind, code in _CODES.items() if kind not in (InvalidField, Fault)
+}
+
+
+def status_of(fault: Fault) -> tuple[StatusCode, str, bytes]:
+    """The status code, its message and its details (a serialised google.rpc.Status)."""
+    code = _CODES[type(fault)]
+    status = Status(code=code.value[0], message=fault.sentence)
+    status.details.add().Pack(ErrorInfo(reason=fault.reason, domain=DOMAIN))
+    if isinstance(fault, InvalidField):
+        violation = BadRequest.FieldViolation(field=fault.field, description=fault.rule)
+        status.details.add().Pack(BadRequest(field_violations=[violation]))
+    return code, fault.sentence, status.SerializeToString()
+
+
+def fault_of(code: StatusCode, details: bytes | None, neighbour: str) -> Fault:
+    """The fault that a neighbour's status stands for.
+
+    What does not come from a cardnet service, or says that it failed in a way of its own, is Unavailable: nobody can
+    know then whether it acted.
+    """
+    if code is StatusCode.DEADLINE_EXCEEDED:
+        return TimedOut("NEIGHBOUR_TIMED_OUT", f"the {neighbour} did not answer in time")
+    kind = _FAULTS.get(code)
+    if kind is None or kind in (Unavailable, Unauthenticated, NotPermitted) or not details:
+        return Unavailable("NEIGHBOUR_UNAVAILABLE", f"the {neighbour} cannot be reached or cannot answer now")
+    return _detailed(kind, Status.FromString(details))
+
+
+def _detailed(kind: type[Fault], status: Status) -> Fault:
+    info, bad = ErrorInfo(), BadRequest()
+    for detail in status.details:
+        detail.Unpack(info) or detail.Unpack(bad)
+    if bad.field_violations:
+        violation = bad.field_violations[0]
+        return InvalidField(violation.field, violation.description)
+    if kind is Malformed:
+        return Malformed(status.message, info.reason)
+    return kind(info.reason, status.message)

@@ -1,0 +1,92 @@
+"""The five services as child processes."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import cardnet
+from cardnet.errors import Unavailable
+
+START_S = 30.0
+"""How long a service may take to start, on a machine that is busy with other things."""
+
+
+class ServiceProcess:
+    """One service in a process of its own. It does not outlive us: it reads the end of a pipe that we hold."""
+
+    def __init__(self, name: str, settings: Mapping[str, str], log: Path) -> None:
+        """log: where what it says on standard error goes."""
+        self.name = name
+        self.log = log
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._running.pid
+
+    async def start(self) -> None:
+        """Start it and wait until it serves. Unavailable, with its own last words, if it does not."""
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("CARDNET_")}
+        # Our own packages first: a `services` folder of the user's must not hide ours.
+        environ["PYTHONPATH"] = str(Path(cardnet.__file__).parent.parent)
+        environ |= {**self._settings, "CARDNET_EXIT_WITH_STDIN": "1"}
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-P", "-m", f"services.{self.name}"),
+                env=environ,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        await self._wait_until_ready()
+
+    async def stop(self) -> None:
+        """Ask it to finish and wait until it has."""
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()
+
+    async def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._running.kill()
+        await self._running.wait()
+
+    async def ended(self) -> str:
+        """Wait until it has ended; tells how, and its last words."""
+        code = await self._running.wait()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"{how}; {self._last_words()}"
+
+    def pause(self) -> None:
+        """Stop it from running, as a machine does that hangs."""
+        self._running.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it run again."""
+        self._running.send_signal(signal.SIGCONT)
+
+    @property
+    def _running(self) -> asyncio.subprocess.Process:
+        assert self._process is not None, f"the {self.name} was not started"
+        return self._process
+
+    async def _wait_until_ready(self) -> None:
+        assert self._running.stdout is not None
+        try:
+            async with asyncio.timeout(START_S):
+                line = await self._running.stdout.readline()
+        except TimeoutError:
+            line = b""
+        if not line.startswith(b"ready"):
+            await self.stop()
+            raise Unavailable("SERVICE_NOT_STARTED", f"the {self.name} did not start: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,1 @@
+"""The merchant's bank: steps 3 and 8."""

@@ -1,0 +1,39 @@
+"""The acquirer's parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cardnet.config import ServiceConfig
+from cardnet.env import Env
+from cardnet.journal import Journal
+from cardnet.service import Connect, Service
+from cardnet.store import Store
+from cardnet.trace import Sink
+from cardnet.v1.acquirer_pb2_grpc import add_AcquirerServicer_to_server
+from cardnet.v1.network_pb2_grpc import NetworkStub
+from cardnet.wire import GrpcLink
+from services.acquirer.servicer import AcquirerServicer
+from services.acquirer.store import LIBRARIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ServiceConfig):
+    """What the acquirer is told. Its merchants stand in domain.py."""
+
+    network: str
+    """The payment network's address."""
+    acquirer_id: str = "99990000001"
+    """What the network calls it: ISO 8583 field 32."""
+    network_timeout_s: float = 4.0
+    """How long the network may take: longer than it waits for those behind it, shorter than the merchant waits."""
+
+
+def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
+    """The acquirer, ready to be started."""
+    store = Store(config.redis_url, *LIBRARIES, owner="acquirer")
+    service = Service("acquirer", config, env, store, sinks, connect)
+    network = NetworkStub(service.channel("network", config.network, config.network_timeout_s))
+    servicer = AcquirerServicer(config.acquirer_id, network, Journal(store, "acquirer"), env.clock)
+    add_AcquirerServicer_to_server(servicer, service.border)
+    service.beside(servicer.reversals.run)
+    return service

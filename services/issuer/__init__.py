@@ -1,0 +1,1 @@
+"""The cardholder's bank: steps 5 and 6."""

@@ -1,0 +1,222 @@
+"""The merchant's calls: putting a card on file, and steps 1, 2 and 9 of paying with it."""
+
+from hashlib import sha256
+
+from cardnet.call import Call
+from cardnet.card import Expiry, PaymentToken
+from cardnet.env import Clock
+from cardnet.errors import Fault, InProgress, InvalidField, NotFound, Unavailable
+from cardnet.journal import Due, Journal
+from cardnet.response_code import ResponseCode
+from cardnet.reversals import Reversals
+from cardnet.v1.acquirer_pb2 import ReversePaymentRequest, SubmitPaymentRequest, SubmitPaymentResponse
+from cardnet.v1.acquirer_pb2_grpc import AcquirerStub
+from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse, SaveCardRequest, SaveCardResponse
+from cardnet.v1.merchant_pb2_grpc import MerchantServicer as MerchantServicerBase
+from cardnet.v1.payment_pb2 import MerchantData, TokenData
+from cardnet.v1.token_service_pb2 import (
+    RequestCryptogramRequest,
+    RequestCryptogramResponse,
+    RequestTokenRequest,
+    RequestTokenResponse,
+)
+from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
+from services.merchant.domain import (
+    CardOnFile,
+    card_on_file_id,
+    entry_mode,
+    payment_notice,
+    saving_notice,
+    source_fault,
+)
+from services.merchant.store import RedisCardsOnFile
+
+
+class MerchantServicer(MerchantServicerBase):
+    """One shop and its customers. The shop is its own Token Requestor and never sees a PAN."""
+
+    def __init__(
+        self,
+        shop: MerchantData,
+        token_requestor_id: str,
+        acquirer: AcquirerStub,
+        tsp: TokenServiceStub,
+        cards: RedisCardsOnFile,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._shop = shop
+        self._token_requestor_id = token_requestor_id
+        self._acquirer = acquirer
+        self._tsp = tsp
+        self._cards = cards
+        self._journal = journal
+        self._clock = clock
+        self.reversals = Reversals(journal, clock, self._give_back)
+
+    async def SaveCard(self, request: SaveCardRequest, call: Call) -> SaveCardResponse:
+        """Have the card replaced by a token, and keep the token."""
+        # The shop hands on what it cannot read.
+        issued: RequestTokenResponse = await self._tsp.RequestToken(
+            RequestTokenRequest(token_requestor_id=self._token_requestor_id, encrypted_card=request.encrypted_card)
+        )
+        notice = saving_notice(issued.response_code)
+        if issued.response_code != ResponseCode.APPROVED:
+            return SaveCardResponse(saved=False, response_code=issued.response_code, notice=notice)
+
+        # The same customer and card have the same name, so that saving twice is saving once.
+        card = _card_on_file(issued, self._token_requestor_id)
+        id_ = card_on_file_id(request.customer_id, card.token_reference_id)
+        await self._cards.save(id_, card)
+
+        return SaveCardResponse(
+            saved=True,
+            card_on_file_id=id_,
+            pan_last_four=card.pan_last_four,
+            token_last_four=card.token.last_four,
+            par=card.par,
+            response_code=issued.response_code,
+            notice=notice,
+        )
+
+    async def Checkout(self, request: CheckoutRequest, call: Call) -> CheckoutResponse:
+        """Steps 1, 2 and 9: complete the order, have the payment authorised, tell the customer."""
+        self._check(request)
+        card = await self._card_of(request)
+
+        # An order is paid once, however often it comes. It is written down before anything is sent.
+        key, fingerprint = request.idempotency_key, sha256(_bytes(request)).digest()
+        begun = await self._journal.begin(key, fingerprint, b"", self._clock.wall_s())
+        if begun.answer is not None:
+            return CheckoutResponse.FromString(begun.answer)
+        if begun.abandoned:
+            raise Unavailable(
+                "OUTCOME_UNKNOWN_REVERSED",
+                "what came of this payment was not learnt, so it is being given back; pay again under a new key",
+            )
+
+        # Step 1: the site completes the order with what it has on file.
+        request.merchant.CopyFrom(self._shop)
+        if card:
+            await self._complete(request, card)
+
+        # Step 2: the payment goes to the acquirer.
+        payment = await self._submit(request, entry_mode(card))
+
+        # Step 9: the customer is told. Who asks again under the same key is told the same.
+        answer = _told(payment, call.trace.trace_id)
+        await self._journal.finish(key, _bytes(answer))
+        return answer
+
+    def _check(self, request: CheckoutRequest) -> None:
+        fault = source_fault(card_on_file_id=bool(request.card_on_file_id), token_data=request.HasField("token_data"))
+        if fault:
+            raise InvalidField("card_on_file_id", fault)
+        if request.HasField("merchant") and request.merchant != self._shop:
+            raise InvalidField("merchant", "must be the shop's own, or left out")
+
+    async def _card_of(self, request: CheckoutRequest) -> CardOnFile | None:
+        if not request.card_on_file_id:
+            return None
+        card = await self._cards.find(request.card_on_file_id)
+        if card is None:
+            raise NotFound("CARD_NOT_ON_FILE", "this shop has no card on file of that name; save the card first")
+        return card
+
+    async def _complete(self, request: CheckoutRequest, card: CardOnFile) -> None:
+        """Put the token data into the order itself, so that step 1 shows them.
+
+        Where no cryptogram is made the payment goes without: it is optional for cards on file (EMVCo framework 2.3,
+        table 10.5), and why there is none (a suspended token, say) is for step 4 to answer.
+        """
+        try:
+            made = await self._cryptogram(request, card)
+        except Fault:
+            await self._journal.forget(request.idempotency_key)  # nothing was sent: the key may be used again
+            raise
+        request.token_data.CopyFrom(
+            TokenData(
+                payment_token=card.token.reveal(),
+                token_expiry=str(card.token_expiry),
+                token_requestor_id=card.token_requestor_id,
+                cryptogram=made.cryptogram,
+            )
+        )
+
+    async def _cryptogram(self, request: CheckoutRequest, card: CardOnFile) -> RequestCryptogramResponse:
+        made: RequestCryptogramResponse = await self._tsp.RequestCryptogram(
+            RequestCryptogramRequest(
+                token_requestor_id=card.token_requestor_id,
+                payment_token=card.token.reveal(),
+                token_expiry=str(card.token_expiry),
+                merchant=self._shop,
+                amount_minor=request.amount_minor,
+                currency=request.currency,
+            )
+        )
+        return made
+
+    async def _submit(self, request: CheckoutRequest, pos_entry_mode: int) -> SubmitPaymentResponse:
+        payment = SubmitPaymentRequest(
+            payment_reference=request.idempotency_key,
+            token_data=request.token_data,
+            merchant=request.merchant,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            pos_entry_mode=pos_entry_mode,  # type: ignore[arg-type]  # an enumeration's number is its value
+        )
+        try:
+            return _belonging(payment, await self._acquirer.SubmitPayment(payment))
+        except (Unavailable, InProgress):
+            # Perhaps it was approved. What nobody was told of is taken back.
+            await self.reversals.take_back(request.idempotency_key)
+            raise
+        except Fault:
+            await self._journal.forget(request.idempotency_key)  # the acquirer did not begin it
+            raise
+
+    async def _give_back(self, due: Due) -> None:
+        answer = await self._acquirer.ReversePayment(
+            ReversePaymentRequest(merchant_id=self._shop.merchant_id, payment_reference=due.id)
+        )
+        if answer.response_code != ResponseCode.APPROVED:
+            raise Unavailable("REVERSAL_NOT_TAKEN_ON", "the acquirer did not take a reversal on")
+
+
+def _card_on_file(issued: RequestTokenResponse, token_requestor_id: str) -> CardOnFile:
+    try:
+        return CardOnFile(
+            token=PaymentToken(issued.payment_token),
+            token_expiry=Expiry.parse(issued.token_expiry),
+            token_requestor_id=token_requestor_id,
+            token_reference_id=issued.token_reference_id,
+            par=issued.par,
+            pan_last_four=issued.pan_last_four,
+            entry_modes=frozenset(issued.pos_entry_modes),
+        )
+    except InvalidField:
+        # The border lets a refusal leave these fields out; an answer that says 00 may not.
+        raise Unavailable("ANSWER_INCOMPLETE", "the tsp said that it issued a token and did not send it") from None
+
+
+def _belonging(payment: SubmitPaymentRequest, answer: SubmitPaymentResponse) -> SubmitPaymentResponse:
+    """The answer, if it is about this payment's token."""
+    if answer.payment_token != payment.token_data.payment_token:
+        raise Unavailable("ANSWER_MISMATCHED", "the acquirer's answer was about another payment")
+    return answer
+
+
+def _told(payment: SubmitPaymentResponse, trace_id: str) -> CheckoutResponse:
+    return CheckoutResponse(
+        approved=payment.response_code == ResponseCode.APPROVED,
+        response_code=payment.response_code,
+        notice=payment_notice(payment.response_code),
+        auth_code=payment.auth_code,
+        rrn=payment.transaction.rrn,
+        pan_last_four=payment.pan_last_four,
+        trace_id=trace_id,
+    )
+
+
+def _bytes(message: CheckoutRequest | CheckoutResponse) -> bytes:
+    return message.SerializeToString(deterministic=True)

@@ -1,0 +1,1 @@
+"""The payment network: steps 3 to 7."""

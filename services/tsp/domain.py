@@ -1,0 +1,162 @@
+"""What a token is and where it may be used (EMVCo framework 2.3, sections 4 and 5).
+
+The enumerations have the numbers of protos/cardnet/cde/v1/token_vault.proto; a test proves it.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+
+from cardnet.card import CardRange, Expiry, Pan, PaymentToken, luhn_digit
+from cardnet.response_code import ResponseCode
+
+TOKEN_LIFE_YEARS = 3
+"""A token expires at the end of the month in which it was issued, so many years later."""
+
+
+class TokenState(IntEnum):
+    """What a token can be used for now."""
+
+    PENDING = 0
+    """Reserved and told to nobody yet; no message carries this state."""
+    INACTIVE = 1
+    ACTIVE = 2
+    SUSPENDED = 3
+    DELETED = 4
+
+
+class EntryMode(IntEnum):
+    """How the card's data came to the point of sale (ISO 8583 field 22)."""
+
+    MANUAL = 1
+    CREDENTIAL_ON_FILE = 10
+    ECOMMERCE = 81
+
+
+class Control(IntEnum):
+    """A check, in the order in which the checks are made."""
+
+    TOKEN = 1
+    TOKEN_REQUESTOR_ID = 2
+    MERCHANT = 3
+    POS_ENTRY_MODE = 4
+    TOKEN_STATE = 5
+    TOKEN_EXPIRY = 6
+    CRYPTOGRAM = 7
+
+
+class Refusal(IntEnum):
+    """Why a PAN is not told; false where it is."""
+
+    NONE = 0
+    TOKEN_UNKNOWN = 1
+    TOKEN_REQUESTOR_MISMATCH = 2
+    MERCHANT_NOT_ALLOWED = 3
+    ENTRY_MODE_NOT_ALLOWED = 4
+    TOKEN_INACTIVE = 5
+    TOKEN_SUSPENDED = 6
+    TOKEN_DELETED = 7
+    TOKEN_EXPIRY_MISMATCH = 8
+    TOKEN_EXPIRED = 9
+    CRYPTOGRAM_MISSING = 10
+    CRYPTOGRAM_FORMAT = 11
+    CRYPTOGRAM_KEY_UNKNOWN = 12
+    CRYPTOGRAM_WRONG = 13
+    CRYPTOGRAM_REPLAYED = 14
+    CRYPTOGRAM_EXPIRED = 15
+    TRANSACTION_REVERSED = 16
+
+
+RESPONSE_CODES = {
+    Refusal.NONE: ResponseCode.APPROVED,
+    Refusal.TOKEN_UNKNOWN: ResponseCode.INVALID_CARD,
+    Refusal.TOKEN_REQUESTOR_MISMATCH: ResponseCode.NOT_PERMITTED_TO_CARD,
+    Refusal.MERCHANT_NOT_ALLOWED: ResponseCode.NOT_PERMITTED_TO_CARD,
+    Refusal.ENTRY_MODE_NOT_ALLOWED: ResponseCode.NOT_PERMITTED_TO_TERMINAL,
+    Refusal.TOKEN_INACTIVE: ResponseCode.TOKEN_NOT_IN_USE,
+    Refusal.TOKEN_SUSPENDED: ResponseCode.RESTRICTED_CARD,
+    Refusal.TOKEN_DELETED: ResponseCode.TOKEN_NOT_IN_USE,
+    Refusal.TOKEN_EXPIRY_MISMATCH: ResponseCode.EXPIRED_CARD,
+    Refusal.TOKEN_EXPIRED: ResponseCode.EXPIRED_CARD,
+    Refusal.CRYPTOGRAM_MISSING: ResponseCode.SECURITY_VIOLATION,
+    Refusal.CRYPTOGRAM_FORMAT: ResponseCode.CRYPTOGRAM_FAILURE,
+    Refusal.CRYPTOGRAM_KEY_UNKNOWN: ResponseCode.CRYPTOGRAM_FAILURE,
+    Refusal.CRYPTOGRAM_WRONG: ResponseCode.CRYPTOGRAM_FAILURE,
+    Refusal.CRYPTOGRAM_REPLAYED: ResponseCode.CRYPTOGRAM_FAILURE,
+    Refusal.CRYPTOGRAM_EXPIRED: ResponseCode.CRYPTOGRAM_FAILURE,
+    Refusal.TRANSACTION_REVERSED: ResponseCode.RESPONSE_TOO_LATE,
+}
+"""What acquirer and merchant see of a refusal: the developer profile, which tells more than real networks do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """Where a token may be used: its domain restriction controls."""
+
+    merchant_ids: frozenset[str]
+    merchant_domain: str
+    """The host name of the merchants' site."""
+    entry_modes: frozenset[EntryMode]
+    cryptogram_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Requestor:
+    """A Token Requestor: one identifier for each party and use of tokens (EMVCo framework 2.3, section 5.2.1)."""
+
+    token_requestor_id: str
+    identity: str
+    """The caller to whom it is registered, by its name in cardnet/identity.py."""
+    domain: Domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord:
+    """What the vault knows of a token. Neither token nor PAN is in here: those are sealed."""
+
+    state: TokenState
+    token_requestor_id: str
+    domain: Domain
+    token_expiry: Expiry
+    token_reference_id: str
+    assurance_level: str
+    assurance_data: str
+    par: str
+    pan_product_id: str
+    pan_last_four: str
+    issued_on: date
+
+    def usable_from(self, today: date) -> bool:
+        """Whether the token has a future: it is neither deleted nor expired."""
+        return self.state is not TokenState.DELETED and not self.token_expiry.passed(today.year, today.month)
+
+
+def new_record(
+    pan: Pan, requestor: Requestor, state: TokenState, *, par: str, token_reference_id: str, today: date
+) -> TokenRecord:
+    """The record of a token that is to be issued after the issuer verified the account."""
+    return TokenRecord(
+        state=state,
+        token_requestor_id=requestor.token_requestor_id,
+        domain=requestor.domain,
+        token_expiry=Expiry(today.year + TOKEN_LIFE_YEARS, today.month),
+        token_reference_id=token_reference_id,
+        assurance_level="10",  # EMVCo's Token Assurance Method: account verification by the issuer
+        assurance_data="issuer account verification",
+        par=par,
+        pan_product_id=pan.range.product_id,
+        pan_last_four=pan.last_four,
+        issued_on=today,
+    )
+
+
+def token_number(card_range: CardRange, chance: str) -> PaymentToken:
+    """A token of 16 digits in the range that belongs to a card's. chance: 19 random digits."""
+    least, greatest = int(card_range.token_low), int(card_range.token_high)
+    digits = f"{least + int(chance[7:]) % (greatest - least + 1)}{chance[:7]}"
+    return PaymentToken(digits + luhn_digit(digits))
+
+
+def may_become(state: TokenState, wanted: TokenState) -> bool:
+    """Whether a token may be put into another state: a deleted one never comes back."""
+    return state is not TokenState.DELETED or wanted is TokenState.DELETED

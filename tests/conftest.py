@@ -1,0 +1,47 @@
+"""Networks for tests that pay. A module shares one; each test brings its own accounts, so none sees another's money.
+
+A test module that uses them runs on one event loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from tap import Tap
+
+from cardnet.testing import LocalNetwork
+
+FROZEN_AT = "2026-01-15T09:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def module_tap() -> Tap:
+    return Tap()
+
+
+@pytest.fixture
+def tap(module_tap: Tap) -> Tap:
+    """What travels between the services of `network` during this test."""
+    module_tap.exchanges.clear()
+    return module_tap
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network(module_tap: Tap) -> AsyncIterator[LocalNetwork]:
+    """All services in this process, their clock stopped, a tap on every wire."""
+    async with LocalNetwork(in_process=True, frozen_at=FROZEN_AT, tap=module_tap) as network:
+        yield network
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def process_network() -> AsyncIterator[LocalNetwork]:
+    """Five processes, as in earnest. Starting them takes a second or two: for what one process cannot show."""
+    async with LocalNetwork() as network:
+        yield network
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["in_process", "processes"])
+async def either_network(request: pytest.FixtureRequest) -> AsyncIterator[LocalNetwork]:
+    """Both, one after the other."""
+    async with LocalNetwork(in_process=request.param == "in_process") as network:
+        yield network

@@ -1,0 +1,146 @@
+"""The command line against networks that run: as a user meets it, from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardnet.steps import STEPS
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "cardnet.cli")
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Up:
+    """A `cardnet up` of our own, on free ports."""
+
+    def __init__(self, *options: str) -> None:
+        command = (*COMMAND, "up", "--port-base", "0", "--otlp-port", "0", "--json", *options)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
+        )
+        assert self.process.stdout and self.process.stderr
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        self.facts: dict[str, Any] = json.loads(line)
+
+    def pay(self, *options: str) -> subprocess.CompletedProcess[str]:
+        services = self.facts["services"]
+        return cardnet("pay", "--merchant", services["merchant"], "--tsp", services["tsp"], *options)
+
+    def trace(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return cardnet("trace", "--collector", self.facts["collector"], *options)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Its exit code, and what it said on standard error. The signal goes to the whole group, as Ctrl-C does."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, how)
+        _, said = self.process.communicate(timeout=30)
+        return self.process.returncode, said
+
+
+def cardnet(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run((*COMMAND, *arguments), cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    running = Up("--single-process")
+    yield running
+    assert running.stop() == (0, "")
+
+
+def test_a_payment_is_approved_and_its_trace_has_the_nine_steps(up: Up) -> None:
+    paid = up.pay("--card", "approved", "--amount", "12.40", "--json")
+    assert paid.returncode == 0, paid.stderr
+    answer = json.loads(paid.stdout)
+    assert (answer["approved"], answer["response_code"]) == (True, "00")
+    trace = json.loads(up.trace(answer["trace_id"][:8], "--json").stdout)
+    assert [step["number"] for step in trace["steps"]] == [step.number for step in STEPS]
+    assert trace["missing"] == []
+
+
+def test_a_refused_payment_says_why_and_ends_with_1(up: Up) -> None:
+    paid = up.pay("--card", "insufficient-funds", "--amount", "12.40")
+    assert paid.returncode == 1
+    assert paid.stdout.startswith("51 insufficient funds  12.40 USD  card ••••0517")
+    assert "not enough funds" in paid.stdout
+
+
+def test_the_same_key_pays_once(up: Up) -> None:
+    first, again = (up.pay("--card", "approved", "--amount", "1.00", "--key", "order-1", "--json") for _ in range(2))
+    assert first.stdout == again.stdout
+    other = up.pay("--card", "approved", "--amount", "2.00", "--key", "order-1")
+    assert other.returncode == 2
+    assert other.stderr.startswith("cardnet: error: ")
+
+
+def test_a_trace_shows_what_changed_and_never_a_number(up: Up) -> None:
+    assert up.pay("--card", "approved", "--amount", "3.00", "--traceparent", TRACEPARENT).returncode == 0
+    shown = up.trace("0af76519")
+    assert shown.returncode == 0
+    assert " 5 network    → issuer      DE2 token ••••" in shown.stdout
+    assert "PAN seen by: network, tsp, issuer   never by: merchant, acquirer" in shown.stdout
+    assert "9999000000000012" not in shown.stdout + up.trace("0af76519", "--all").stdout
+
+
+def test_without_an_id_the_latest_are_listed_newest_first(up: Up) -> None:
+    answer = json.loads(up.pay("--card", "approved", "--amount", "4.00", "--json").stdout)
+    heading, newest, *_ = up.trace().stdout.splitlines()
+    assert heading.split() == ["trace", "amount", "answer", "steps"]
+    assert newest.startswith(f"{answer['trace_id'][:8]}  4.00 USD")
+
+
+def test_an_unknown_trace_is_a_question_that_cannot_be_answered(up: Up) -> None:
+    unknown = up.trace("ffffffff")
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("cardnet: error: no such trace")
+
+
+def test_a_port_that_is_taken_gets_one_sentence(up: Up) -> None:
+    port = up.facts["collector"].rpartition(":")[2]
+    second = cardnet("up", "--port-base", "0", "--otlp-port", port)
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"cardnet: error: port {port} is taken: stop what uses it, or choose another with --otlp-port\n"
+    )
+
+
+def test_ctrl_c_stops_every_process_and_leaves_nothing() -> None:
+    running = Up()
+    pids = running.facts["pids"].values()
+    assert len(pids) == 5
+    assert running.stop(signal.SIGINT) == (0, "")
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_service_that_dies_is_named_while_the_others_go_on() -> None:
+    running = Up()
+    os.kill(running.facts["pids"]["acquirer"], signal.SIGKILL)
+    assert running.process.stderr
+    assert running.process.stderr.readline().startswith("cardnet: error: the acquirer ended (SIGKILL")
+    assert running.pay("--card", "approved", "--amount", "1.00").returncode == 2
+    assert running.stop() == (0, "")
+
+
+def test_the_demo_shows_the_nine_steps_and_five_outcomes() -> None:
+    shown = cardnet("demo")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert [line[:2].strip() for line in lines if line[:2].strip().isdigit()] == [str(s.number) for s in STEPS]
+    assert "5 of 5 as expected" in lines
+    assert "PAN seen by: network, tsp, issuer   never by: merchant, acquirer" in lines
+    assert all(len(line) <= 100 for line in lines)
+
+
+def test_the_demo_in_json_is_the_same_every_time() -> None:
+    first, again = cardnet("demo", "--json"), cardnet("demo", "--json")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == again.stdout

@@ -1,0 +1,70 @@
+"""The pytest plugin, in a project of a user's own."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PAYS = """
+import pytest
+
+@pytest.mark.asyncio
+async def test_pays(cardnet_network):
+    card = await cardnet_network.save_card("{card}")
+    payment = await cardnet_network.checkout(card, "12.40 USD")
+    assert payment.approved
+"""
+
+
+def run_pytest(folder: Path, test: str, *options: str) -> str:
+    """What pytest says of one file. It knows the plugin even where cardnet is not installed."""
+    installed = any(entry.name == "cardnet" for entry in entry_points(group="pytest11"))
+    plugin = () if installed else ("-p", "cardnet.testing.plugin")
+    (folder / "test_it.py").write_text(test)
+    command = (sys.executable, "-m", "pytest", *plugin, "-p", "no:valkey", "-p", "no:cacheprovider", "--no-header")
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    # Not below our own settings: the folder is a project of its own.
+    result = subprocess.run(
+        (*command, "--rootdir", ".", *options), cwd=folder, env=environ, capture_output=True, text=True
+    )
+    return result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_the_fixture_works_in_either_mode(tmp_path: Path, mode: str) -> None:
+    said = run_pytest(tmp_path, PAYS.format(card="approved"), "-o", f"asyncio_mode={mode}")
+    assert "1 passed" in said, said
+
+
+def test_a_failure_shows_the_steps_of_the_last_payment(tmp_path: Path) -> None:
+    said = run_pytest(tmp_path, PAYS.format(card="insufficient-funds"))
+    assert "1 failed" in said
+    assert "cardnet: the last payment" in said
+    assert " 6 issuer     → network     DE39 51 insufficient funds" in said
+
+
+def test_a_marker_says_what_the_network_is_given(tmp_path: Path) -> None:
+    test = """
+import pytest
+
+@pytest.mark.asyncio
+@pytest.mark.cardnet(in_process=False)
+async def test_processes(cardnet_network):
+    assert len(cardnet_network.processes) == 5
+"""
+    assert "1 passed" in run_pytest(tmp_path, test, "--strict-markers")
+
+
+def test_nothing_heavy_is_loaded_for_tests_that_need_no_network(tmp_path: Path) -> None:
+    test = "import sys\ndef test_light(): assert not {'grpc', 'google.protobuf', 'redis'} & set(sys.modules)"
+    assert "1 passed" in run_pytest(tmp_path, test)
+
+
+def test_a_project_without_pytest_asyncio_is_not_disturbed(tmp_path: Path) -> None:
+    (tmp_path / "pytest_asyncio.py").write_text("raise ImportError('not installed')")
+    assert "1 passed" in run_pytest(tmp_path, "def test_plain(): pass", "-p", "no:asyncio")

@@ -1,0 +1,12 @@
+"""Documents that are drawn from code are as the code would draw them now."""
+
+from pathlib import Path
+
+from cardnet.diagram import draw
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_picture_of_the_steps_is_drawn_from_the_table() -> None:
+    drawn_again = "python -c 'from cardnet.diagram import draw; print(draw(), end=\"\")' > docs/steps.svg"
+    assert (ROOT / "docs" / "steps.svg").read_text() == draw(), f"draw it again: {drawn_again}"
