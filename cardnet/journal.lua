@@ -1,10 +1,9 @@
-#!lua name=cardnet_journal
 -- The journal of what was begun and has no answer yet. Every function looks first and writes last: Redis undoes nothing.
 -- An entry's state: open -> answered | abandoned; answered -> abandoned when it is taken back.
 -- KEYS are always: the entry, the set of pending entries (scored by when they fall due), the running number.
 
 -- ARGV: id, fingerprint, payload, due (seconds). Answers {state, number, answer}: "new" where this call made it.
-local function journal_begin(keys, args)
+function functions.journal_begin(keys, args)
   local known = redis.call('HMGET', keys[1], 'state', 'fingerprint', 'number', 'answer')
   if known[1] then
     if known[2] ~= '' and known[2] ~= args[2] then return {'reused', 0, ''} end
@@ -17,7 +16,7 @@ local function journal_begin(keys, args)
 end
 
 -- ARGV: id, answer. Answers 1, or 0 where the entry was abandoned meanwhile and the answer came too late.
-local function journal_finish(keys, args)
+function functions.journal_finish(keys, args)
   if redis.call('HGET', keys[1], 'state') ~= 'open' then return 0 end
   redis.call('HSET', keys[1], 'state', 'answered', 'answer', args[2])
   redis.call('ZREM', keys[2], args[1])
@@ -25,7 +24,7 @@ local function journal_finish(keys, args)
 end
 
 -- ARGV: id, payload (used where there is no entry yet: a mark that refuses a late beginning). Answers the former state.
-local function journal_abandon(keys, args)
+function functions.journal_abandon(keys, args)
   local state = redis.call('HGET', keys[1], 'state')
   if state == 'abandoned' then return state end
   if not state then
@@ -39,7 +38,7 @@ local function journal_abandon(keys, args)
 end
 
 -- ARGV: id. Removes an open entry that certainly had no effect, so that its id can be used again.
-local function journal_forget(keys, args)
+function functions.journal_forget(keys, args)
   if redis.call('HGET', keys[1], 'state') ~= 'open' then return 0 end
   redis.call('DEL', keys[1])
   redis.call('ZREM', keys[2], args[1])
@@ -48,7 +47,7 @@ end
 
 -- ARGV: "", now, when to offer it again, beyond which moment nothing can rightly be due (all in seconds), prefix of entries.
 -- Abandons what fell due; answers {id, number, payload, …}. What is due too late shows that the clock was set back.
-local function journal_take_due(keys, args)
+function functions.journal_take_due(keys, args)
   local ids = redis.call('ZRANGEBYSCORE', keys[2], '-inf', args[2], 'LIMIT', 0, 100)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys[2], '(' .. args[4], '+inf', 'LIMIT', 0, 100)) do
     ids[#ids + 1] = id
@@ -67,13 +66,6 @@ local function journal_take_due(keys, args)
 end
 
 -- ARGV: id. The reversal of this entry was acknowledged.
-local function journal_settle(keys, args)
+function functions.journal_settle(keys, args)
   return redis.call('ZREM', keys[2], args[1])
 end
-
-redis.register_function('journal_begin', journal_begin)
-redis.register_function('journal_finish', journal_finish)
-redis.register_function('journal_abandon', journal_abandon)
-redis.register_function('journal_forget', journal_forget)
-redis.register_function('journal_take_due', journal_take_due)
-redis.register_function('journal_settle', journal_settle)

@@ -3,7 +3,6 @@
 The rules are read from the protos' own field options once for each message type and kept as a plan.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -56,7 +55,9 @@ def show(message: Message) -> dict[str, str]:
 
     Fields of messages within stand under their own names. The only way in which a message becomes text.
     """
-    return dict(_shown(message))
+    shown: dict[str, str] = {}
+    _show(message, shown)
+    return shown
 
 
 def iso8583_fields(kind: Descriptor) -> dict[str, int]:
@@ -97,19 +98,13 @@ def _check_nested(message: Message, name: str, required: bool) -> None:
         raise violation.within(name) from None
 
 
-def _shown(message: Message) -> Iterator[tuple[str, str]]:
+def _show(message: Message, into: dict[str, str]) -> None:
     for name, _, shown, _, repeated, nested, _ in _plan(message.DESCRIPTOR):
         if nested:
             if message.HasField(name):
-                yield from _shown(getattr(message, name))
-            continue
-        value = getattr(message, name)
-        if repeated:
-            value = [shown(one) for one in value]
-            if value:
-                yield name, ", ".join(value)
-        elif value:
-            yield name, shown(value)
+                _show(getattr(message, name), into)
+        elif value := getattr(message, name):
+            into[name] = ", ".join(map(shown, value)) if repeated else shown(value)
 
 
 @cache

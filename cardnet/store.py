@@ -7,6 +7,7 @@ nothing was done.
 
 import asyncio
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import Any
 
 from cardnet.errors import Unavailable
@@ -14,12 +15,16 @@ from cardnet.store_address import StoreAddress
 from cardnet.store_refusal import Refusal
 from cardnet.store_wire import Command, StoreWire
 
+_DISPATCH = "return functions[table.remove(ARGV, 1)](KEYS, ARGV)"
+"""The script's last line: the function to call comes before its arguments."""
+
 
 class Store:
     """One service's store: a single connection, on which many commands are in flight at once.
 
     url: unix://user:password@/path, redis://user:password@host:port/db, or rediss://... for TLS.
-    libraries: the Lua sources of the service's Redis Functions. owner: the service, for faults and CLIENT LIST.
+    libraries: Lua sources, each of which adds its functions to the table `functions`: one for each decision that must be
+    taken in one piece. owner: the service, for faults and CLIENT LIST.
     timeout_s: how long one command may take, connecting included.
 
     Every coroutine but `ping` raises Unavailable: STORE_UNAVAILABLE when no answer came (whether the store acted is not
@@ -29,11 +34,12 @@ class Store:
 
     def __init__(self, url: str, *libraries: str, owner: str, timeout_s: float = 1.0) -> None:
         self._address = StoreAddress.parse(url)
-        self._libraries = libraries
+        self._script = "\n".join(("local functions = {}", *libraries, _DISPATCH))
+        self._digest = sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._owner = owner
         self._timeout_s = timeout_s
         self._wire: StoreWire | None = None
-        self._loading: asyncio.Task[list[Any]] | None = None
+        self._loading: asyncio.Task[Any] | None = None
 
     async def open(self) -> None:
         """Connect and load the functions, so that whatever is wrong shows at the start and not at the first payment."""
@@ -42,9 +48,9 @@ class Store:
 
     async def call(self, function: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         """Call a function. Strings come back as bytes, nil and false as None."""
-        command = ("FCALL", function, len(keys), *keys, *args)
+        command = ("EVALSHA", self._digest, len(keys), *keys, function, *args)
         reply = await self._ask(command)
-        if isinstance(reply, Refusal) and reply.function_missing:
+        if isinstance(reply, Refusal) and reply.script_missing:
             await self._load_functions()
             reply = await self._ask(command)
         return self._accepted(reply)
@@ -67,14 +73,15 @@ class Store:
             await asyncio.sleep(0)  # the event loop closes the socket in its next turn
 
     async def _load_functions(self) -> None:
-        """Load the libraries. Of a hundred callers that miss a function, one loads and all share the outcome."""
+        """Load the functions. Of a hundred callers that miss them, one loads and all share the outcome."""
         if self._loading is None or self._loading.done():
             self._loading = asyncio.create_task(self._load())
-        for reply in await asyncio.shield(self._loading):
-            self._accepted(reply)
+        self._accepted(await asyncio.shield(self._loading))
 
-    async def _load(self) -> list[Any]:
-        return [await self._ask(("FUNCTION", "LOAD", "REPLACE", source)) for source in self._libraries]
+    async def _load(self) -> Any:
+        # By its digest a script can only be called by somebody who has its text. Redis's own Functions are called by
+        # name, and whoever may load one may replace another service's.
+        return await self._ask(("SCRIPT", "LOAD", self._script))
 
     async def _ask(self, command: Command) -> Any:
         """Send a command, on a new connection if there is none, and wait for its reply, which may be a Refusal."""

@@ -9,7 +9,7 @@ ADMIN: Final = "ADMIN"
 """In capitals, which no service's name can have."""
 
 _SERVICE_COMMANDS: Final = (
-    "+ping +hello +auth +select +fcall +fcall_ro +function|load "
+    "+ping +hello +auth +select +evalsha +script|load "
     "+get +set +setnx +incr +del +exists "
     "+hget +hset +hsetnx +hdel +hmget +hgetall +hincrby +hexists "
     "+zadd +zrem +zcard +zrange +zrangebyscore "

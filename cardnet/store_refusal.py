@@ -18,7 +18,7 @@ _EXPLANATIONS: Final = {
 _NOPERM_WITHIN_A_FUNCTION: Final = ("ERR ACL failure in script", "ERR The user executing the script can't")
 """How Valkey 9 and Redis 7.0 begin such an error, which lost its code on its way through Lua."""
 
-_LINE: Final = re.compile(r"user_function:([0-9]{1,4})\b")
+_LINE: Final = re.compile(r"user_script:([0-9]{1,4})\b")
 """Where a function failed. Four digits at most, so that nothing else can pass for a line."""
 
 
@@ -28,9 +28,9 @@ class Refusal(Exception):  # noqa: N818 - hiredis wants an exception; it is hand
     def __init__(self, text: str) -> None:
         super().__init__()
         self.code = _code(text)
-        self.function_missing = text == "ERR Function not found"
+        self.script_missing = text.startswith("NOSCRIPT")
         line = _LINE.search(text)
-        self._place = f" (line {line[1]} of its library)" if line else ""
+        self._place = f" (line {line[1]} of its script)" if line else ""
 
     @property
     def explanation(self) -> str:

@@ -45,3 +45,10 @@ async def either_network(request: pytest.FixtureRequest) -> AsyncIterator[LocalN
     """Both, one after the other."""
     async with LocalNetwork(in_process=request.param == "in_process") as network:
         yield network
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def later(module_tap: Tap, tap: Tap) -> AsyncIterator[LocalNetwork]:
+    """One for a single test, which may move its clock."""
+    async with LocalNetwork(in_process=True, frozen_at="2026-01-15T23:50:00Z", tap=module_tap) as network:
+        yield network

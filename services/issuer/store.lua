@@ -1,4 +1,3 @@
-#!lua name=cardnet_issuer
 -- The ledger. Every function looks first and writes last: Redis undoes nothing.
 -- An account: available + held = limit after every call. A transaction's state: held | declined -> reversed; or reversed
 -- from the beginning, where the reversal came first (such a tombstone has no amount). Reversed is for good.
@@ -19,7 +18,7 @@ local function move(account, from, to, amount, negative, holds)
 end
 
 -- KEYS: account. ARGV: limit, then its other fields as name, value, … Answers 0 where there is an account already.
-local function open_account(keys, args)
+function functions.issuer_open_account(keys, args)
   if not is_number(args[1]) then return redis.error_reply('ERR the limit is no amount') end
   if redis.call('EXISTS', keys[1]) == 1 then return 0 end
   redis.call('HSET', keys[1], 'limit', args[1], 'available', args[1], 'held', '0', 'holds', '0', unpack(args, 2))
@@ -28,7 +27,7 @@ end
 
 -- KEYS: account, transaction and, where this issuer found a cryptogram right, the mark that it is used.
 -- ARGV: answer, auth code, amount, the same with a minus, currency, fingerprint. Answers {response code, auth code}.
-local function take_hold(keys, args)
+function functions.issuer_take_hold(keys, args)
   local account, transaction, used = keys[1], keys[2], keys[3]
   local answer, auth_code, amount, negative, currency, fingerprint = unpack(args)
   if not is_amount(amount, negative) then return redis.error_reply('ERR the amount is none') end
@@ -61,7 +60,7 @@ local function take_hold(keys, args)
 end
 
 -- KEYS: account, transaction. ARGV: amount, the same with a minus, currency. Answers a response code.
-local function release_hold(keys, args)
+function functions.issuer_release_hold(keys, args)
   local account, transaction = keys[1], keys[2]
   local amount, negative, currency = unpack(args)
   if not is_amount(amount, negative) then return redis.error_reply('ERR the amount is none') end
@@ -79,7 +78,3 @@ local function release_hold(keys, args)
   redis.call('HSET', transaction, 'state', 'reversed')
   return '00'
 end
-
-redis.register_function('issuer_open_account', open_account)
-redis.register_function('issuer_take_hold', take_hold)
-redis.register_function('issuer_release_hold', release_hold)

@@ -1,4 +1,3 @@
-#!lua name=cardnet_tsp
 -- The vault: one function for each decision that must be one step. Every function looks first and writes last: Redis
 -- undoes nothing. It sees names and ciphertext only: no PAN and no token ever comes here.
 -- A record's version changes with its state, so "the same version" means "what was checked still holds".
@@ -12,7 +11,7 @@ end
 
 -- KEYS: record. ARGV: the version that it must have ('' for none yet), then version, state, key id, facts, sealed.
 -- Answers 1, or 0 where another one was faster.
-local function tsp_write_record(keys, args)
+function functions.tsp_write_record(keys, args)
   local version = redis.call('HGET', keys[1], 'version') or ''
   if version ~= args[1] then return 0 end
   redis.call('HSET', keys[1], 'version', args[2], 'state', args[3], 'key_id', args[4], 'facts', args[5],
@@ -21,14 +20,14 @@ local function tsp_write_record(keys, args)
 end
 
 -- KEYS: record. Removes a record that is still PENDING: nobody was told of its token.
-local function tsp_withdraw_record(keys, args)
+function functions.tsp_withdraw_record(keys, args)
   if redis.call('HGET', keys[1], 'state') ~= 'PENDING' then return 0 end
   return redis.call('DEL', keys[1])
 end
 
 -- KEYS: a place for one value. ARGV: the value that it must hold ('' for none yet), the new value.
 -- Answers what it holds now.
-local function tsp_claim(keys, args)
+function functions.tsp_claim(keys, args)
   local held = redis.call('GET', keys[1]) or ''
   if held ~= args[1] then return held end
   redis.call('SET', keys[1], args[2])
@@ -36,7 +35,7 @@ local function tsp_claim(keys, args)
 end
 
 -- KEYS: cryptograms. ARGV: now (milliseconds since 1970). Answers the next counter, or 0 when there is none left.
-local function tsp_issue_atc(keys, args)
+function functions.tsp_issue_atc(keys, args)
   if not is_number(args[1]) then return redis.error_reply('ERR not a time') end
   local last = tonumber(redis.call('HGET', keys[1], 'last') or '0')
   if last >= MOST_CRYPTOGRAMS then return 0 end
@@ -50,7 +49,7 @@ end
 -- ARGV: the version that was checked, fingerprint, ATC ('' for none), the oldest issue time that is in the window.
 -- There is no rule "last accepted < ATC": payments made at the same time overtake one another. What counts is that the
 -- ATC was issued here, recently, and was not used.
-local function tsp_admit(keys, args)
+function functions.tsp_admit(keys, args)
   if not is_number(args[4]) then return redis.error_reply('ERR not a time') end
   local record = redis.call('HMGET', keys[1], 'version', 'state')
   if record[1] ~= args[1] or record[2] ~= 'ACTIVE' then return 'changed' end
@@ -74,15 +73,8 @@ end
 
 -- KEYS: transaction. Marks it as reversed, known or not, so that no late original passes.
 -- Answers 1 where it had been admitted, else 0.
-local function tsp_recall(keys, args)
+function functions.tsp_recall(keys, args)
   local known = redis.call('HEXISTS', keys[1], 'fingerprint')
   redis.call('HSET', keys[1], 'reversed', '1')
   return known
 end
-
-redis.register_function('tsp_write_record', tsp_write_record)
-redis.register_function('tsp_withdraw_record', tsp_withdraw_record)
-redis.register_function('tsp_claim', tsp_claim)
-redis.register_function('tsp_issue_atc', tsp_issue_atc)
-redis.register_function('tsp_admit', tsp_admit)
-redis.register_function('tsp_recall', tsp_recall)

@@ -4,7 +4,7 @@ from asyncio import gather
 from collections import Counter
 
 import pytest
-from shop import Shop, WITH_CRYPTOGRAM
+from shop import WITH_CRYPTOGRAM, Shop
 
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode as Code

@@ -1,40 +1,22 @@
 """Step 4: what the token service provider checks, in which order, and what comes of each refusal (A41 to A45, A47)."""
 
-import base64
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-import pytest_asyncio
+from refusals import altered, refused
 from shop import BRANCH, ON_FILE, SHOP, WITH_CRYPTOGRAM, Shop, changed
 from tap import Tap
 
 from cardnet.cde.v1.issuer_pb2 import AuthoriseRequest
 from cardnet.cde.v1.token_vault_pb2 import Control, DetokeniseRequest, DetokeniseResponse, Refusal
 from cardnet.response_code import ResponseCode as Code
-from cardnet.steps import STEPS, WITHOUT_ISSUER
-from cardnet.testing import LocalNetwork, Payment
+from cardnet.testing import LocalNetwork
 from cardnet.v1.payment_pb2 import PosEntryMode, TokenData
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = "9999400000000014"
 CONTROLS = Control.values()[1:]
-
-
-def refused(payment: Payment, tap: Tap, code: Code, reason: str) -> None:
-    """Step 4 refused for this reason, nobody asked the issuer, and the shop heard the code and no more."""
-    assert payment.response_code is code
-    assert payment.steps == WITHOUT_ISSUER
-    assert not payment.trace.missing
-    assert Refusal.Name(tap.all(DetokeniseResponse)[-1].refusal) == f"REFUSAL_{reason}"
-    assert not tap.calls("Authorise")
-
-
-def altered(cryptogram: str, place: int) -> str:
-    raw = bytearray(base64.b64decode(cryptogram))
-    raw[place] ^= 0x40
-    return base64.b64encode(raw).decode()
 
 
 # The lookup.
@@ -145,15 +127,10 @@ async def test_an_expiry_that_is_not_the_tokens_is_refused(network: LocalNetwork
     refused(payment, tap, Code.EXPIRED_CARD, "TOKEN_EXPIRY_MISMATCH")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def later(module_tap: Tap, tap: Tap) -> AsyncIterator[LocalNetwork]:
-    """A network of the test's own, whose clock it may move."""
-    async with LocalNetwork(in_process=True, frozen_at="2026-01-15T23:50:00Z", tap=module_tap) as network:
-        yield network
-
-
 @pytest.mark.parametrize(("days", "approved"), [(365 * 3 + 1 + 15, True), (365 * 3 + 1 + 17, False)])
-async def test_a_token_is_good_to_the_end_of_its_month(later: LocalNetwork, tap: Tap, days: int, approved: bool) -> None:
+async def test_a_token_is_good_to_the_end_of_its_month(
+    later: LocalNetwork, tap: Tap, days: int, approved: bool
+) -> None:
     shop = Shop(later)
     token = await shop.new_token()
     later.advance(timedelta(days=days))
@@ -163,78 +140,6 @@ async def test_a_token_is_good_to_the_end_of_its_month(later: LocalNetwork, tap:
     assert payment.approved is approved
     if not approved:
         refused(payment, tap, Code.EXPIRED_CARD, "TOKEN_EXPIRED")
-
-
-# The cryptogram.
-
-
-async def test_a_right_cryptogram_passes_every_control(network: LocalNetwork, tap: Tap) -> None:
-    shop = Shop(network)
-    token = await shop.with_cryptogram(await shop.new_token(WITH_CRYPTOGRAM))
-
-    payment = await shop.checkout(token)
-
-    assert payment.approved
-    assert payment.steps == STEPS
-    assert tap.only(DetokeniseResponse).controls_passed == CONTROLS
-
-
-async def test_a_missing_cryptogram_is_refused_where_the_domain_wants_one(network: LocalNetwork, tap: Tap) -> None:
-    shop = Shop(network)
-
-    payment = await shop.checkout(await shop.new_token(WITH_CRYPTOGRAM))
-
-    refused(payment, tap, Code.SECURITY_VIOLATION, "CRYPTOGRAM_MISSING")
-
-
-@pytest.mark.parametrize("requestor", [ON_FILE, WITH_CRYPTOGRAM], ids=["optional", "required"])
-@pytest.mark.parametrize(
-    ("place", "reason"),
-    [(0, "FORMAT"), (1, "WRONG"), (10, "WRONG"), (14, "WRONG"), (17, "KEY_UNKNOWN"), (18, "FORMAT")],
-    ids=["format", "mac", "counter", "unpredictable number", "key index", "version"],
-)
-async def test_an_altered_cryptogram_is_refused_also_where_it_is_optional(
-    network: LocalNetwork, tap: Tap, requestor: str, place: int, reason: str
-) -> None:
-    shop = Shop(network)
-    token = await shop.with_cryptogram(await shop.new_token(requestor))
-
-    payment = await shop.checkout(changed(token, cryptogram=altered(token.cryptogram, place)))
-
-    refused(payment, tap, Code.CRYPTOGRAM_FAILURE, f"CRYPTOGRAM_{reason}")
-    # A wrong guess does not use the right one up.
-    assert (await shop.checkout(token)).approved
-
-
-@pytest.mark.parametrize("amount", ["12.41 USD", "12.40 EUR", "1.24 USD"])
-async def test_a_cryptogram_is_good_for_its_own_amount_alone(network: LocalNetwork, tap: Tap, amount: str) -> None:
-    shop = Shop(network)
-    token = await shop.with_cryptogram(await shop.new_token(), "12.40 USD")
-
-    refused(await shop.checkout(token, amount), tap, Code.CRYPTOGRAM_FAILURE, "CRYPTOGRAM_WRONG")
-
-
-async def test_a_cryptogram_is_used_up_by_one_payment(network: LocalNetwork, tap: Tap) -> None:
-    shop, card = Shop(network), await network.open_account()
-    token = await shop.with_cryptogram(await shop.token(card))
-    assert (await shop.checkout(token)).approved
-    tap.exchanges.clear()
-
-    refused(await shop.checkout(token), tap, Code.CRYPTOGRAM_FAILURE, "CRYPTOGRAM_REPLAYED")
-    assert (await network.account(card)).holds == 1
-
-
-async def test_a_cryptogram_is_good_for_fifteen_minutes_also_over_midnight(later: LocalNetwork, tap: Tap) -> None:
-    shop = Shop(later)
-    token = await shop.new_token()
-    young, old = await shop.with_cryptogram(token), await shop.with_cryptogram(token)
-
-    later.advance(timedelta(minutes=15))
-    assert (await shop.checkout(young)).approved
-
-    tap.exchanges.clear()
-    later.advance(timedelta(milliseconds=1))
-    refused(await shop.checkout(old), tap, Code.CRYPTOGRAM_FAILURE, "CRYPTOGRAM_EXPIRED")
 
 
 # The order.

@@ -67,9 +67,9 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "PAN": [
         *_card_number(PAN),
         (TOKEN, _NO_TOKEN),
-        *_all(_TEST_RANGE, REAL_LOOKING, "378282246310005", "0000000000000000", "9999200000000002", "9999010000000003"),
+        *_all(_TEST_RANGE, REAL_LOOKING, "378282246310005", "0000000000000000", "9999200000000000", "9999010000000003"),
     ],
-    "PAYMENT_TOKEN": [*_card_number(TOKEN), *_all(_TOKEN_RANGE, PAN, REAL_LOOKING, "9999420000000008")],
+    "PAYMENT_TOKEN": [*_card_number(TOKEN), *_all(_TOKEN_RANGE, PAN, REAL_LOOKING, "9999420000000004")],
     "EXPIRY": _all(_EXPIRY, "3000", "3013", "3099", *disguised("3011"), "301", "30111", "11/30", "30-1", "203011"),
     "TOKEN_REQUESTOR_ID": _digits("must be 11 digits", "00000000001"),
     "CRYPTOGRAM": _all(
@@ -130,7 +130,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         "é",
         '{"a":1}',
     ),
-    "ACQUIRER_ID": _all("must be 1 to 11 digits", "9" * 12, "٣", "12-", "12\n", "acquirer"),
+    "ACQUIRER_ID": _all("must be 1 to 11 digits", "9" * 12, "٣", "12-", "12\n", "bank-one"),
     "COUNTRY": _digits("must be 3 digits (ISO 3166-1)", "840"),
     "TEXT": _all(
         "must be 1 to 100 printable ASCII characters", "x" * 101, "line\nbreak", "esc\x1b[2J", "Café", "\u202eshop"

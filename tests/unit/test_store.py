@@ -11,14 +11,14 @@ from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Unavailable
 from cardnet.store import Store
 
-LIBRARY = """#!lua name=store_test
-redis.register_function('echo', function(keys, args) return args[1] end)
-redis.register_function('keep', function(keys, args)
+LIBRARY = """
+function functions.echo(keys, args) return args[1] end
+function functions.keep(keys, args)
   redis.call('SET', keys[1], args[1])
   return redis.call('GET', keys[1])
-end)
-redis.register_function('peek', function(keys, args) return redis.call('GET', args[1]) end)
-redis.register_function('run', function(keys, args) return redis.call(unpack(args)) end)
+end
+function functions.peek(keys, args) return redis.call('GET', args[1]) end
+function functions.run(keys, args) return redis.call(unpack(args)) end
 """
 
 AMPLE_S = 10.0
@@ -99,7 +99,9 @@ async def test_nor_within_a_function_with_or_without_declaring_them(
         "SLOWLOG GET",
         "LATENCY LATEST",
         "EVAL x 0",
-        "SCRIPT LOAD x",
+        "SCRIPT FLUSH",
+        "SCRIPT KILL",
+        "FUNCTION LOAD x",
         "FUNCTION FLUSH",
         "FUNCTION LIST",
         "FUNCTION DUMP",
@@ -123,13 +125,13 @@ async def test_nor_may_its_functions(issuer: Store) -> None:
 
 
 async def test_functions_that_are_gone_are_loaded_once_and_called_again(issuer: Store, admin: Store) -> None:
-    await admin.command("FUNCTION", "FLUSH")
+    await admin.command("SCRIPT", "FLUSH")
     await admin.command("CONFIG", "RESETSTAT")
 
     echoes = await asyncio.gather(*(issuer.call("echo", [], [number]) for number in range(100)))
 
     assert echoes == [str(number).encode() for number in range(100)]
-    assert b"cmdstat_function|load:calls=1," in await admin.command("INFO", "commandstats")
+    assert b"cmdstat_script|load:calls=1," in await admin.command("INFO", "commandstats")
 
 
 async def test_a_function_that_no_library_has_is_refused(issuer: Store) -> None:
@@ -143,7 +145,7 @@ async def test_a_refusal_tells_the_kind_and_the_line_and_quotes_nothing(issuer: 
     with pytest.raises(Unavailable) as fault:
         await issuer.call("run", ["issuer:text"], ["HSET", "issuer:text", "a-secret", "a-secret"])
     assert fault.value.reason == "STORE_REFUSED"
-    assert str(fault.value) == "the issuer's store refuses: a key holds another type of value (line 8 of its library)"
+    assert str(fault.value) == "the issuer's store refuses: a key holds another type of value (line 9 of its script)"
 
 
 async def test_a_refused_command_disturbs_no_other(issuer: Store) -> None:
@@ -280,7 +282,7 @@ async def test_nor_when_they_give_up_what_the_server_has_received(server: Embedd
 async def test_one_that_gives_up_while_functions_are_loaded_spoils_it_for_nobody(
     issuer: Store, admin: Store, turns: int
 ) -> None:
-    await admin.command("FUNCTION", "FLUSH")
+    await admin.command("SCRIPT", "FLUSH")
     first, *others = [asyncio.create_task(issuer.call("echo", [], [number])) for number in range(10)]
     for _ in range(turns):  # of the event loop, which end before, within and after the loading
         await asyncio.sleep(0)

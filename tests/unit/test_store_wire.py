@@ -146,10 +146,10 @@ async def test_a_server_that_is_still_reading_its_data_is_unavailable_and_has_re
         ("A-SECRET as a kind", "it answered with an error"),
         ("ERR a-secret\xff", "it answered with an error"),
         (
-            "ERR user_function:12: a-secret script: hold, on @user_function:12.",
-            "it answered with an error (line 12 of its library)",
+            "ERR user_script:12: a-secret script: hold, on @user_script:12.",
+            "it answered with an error (line 12 of its script)",
         ),
-        ("ERR user_function:4111111111111111: a-secret", "it answered with an error"),
+        ("ERR user_script:4111111111111111: a-secret", "it answered with an error"),
         ("", "it answered with an error"),
     ],
 )

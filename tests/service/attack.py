@@ -1,0 +1,138 @@
+"""What attackers need: every method with who may call it, raw bytes to send, and all that comes back."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from cardnet.identity import METADATA_KEY
+from cardnet.status import DETAILS_KEY, status_of
+from cardnet.store import Store
+from cardnet.testing import LocalNetwork
+
+
+class Method(NamedTuple):
+    """A method as the protos define it. home: the process that serves it. caller: one who may, None for anyone."""
+
+    path: str
+    request: type[Message]
+    response: type[Message]
+    home: str
+    caller: str | None
+
+
+_HOMES = {
+    "v1.merchant.Merchant": ("merchant", None),
+    "v1.acquirer.Acquirer": ("acquirer", "merchant"),
+    "v1.network.Network": ("network", "acquirer"),
+    "v1.token_service.TokenService": ("tsp", "merchant"),
+    "cde.v1.token_vault.TokenVault": ("tsp", "network"),
+    "cde.v1.token_vault.TokenOperator": ("tsp", "operator"),
+    "cde.v1.issuer.Issuer": ("issuer", "network"),
+    "cde.v1.issuer.IssuerOperator": ("issuer", "operator"),
+    "v1.traces.Traces": ("collector", None),
+}
+_OTHER_CALLERS = {"/cardnet.cde.v1.Issuer/VerifyAccount": "tsp"}
+
+
+def _methods() -> list[Method]:
+    found = []
+    for name, (home, caller) in _HOMES.items():
+        module, _, service = name.rpartition(".")
+        descriptor = importlib.import_module(f"cardnet.{module}_pb2").DESCRIPTOR.services_by_name[service]
+        for method in descriptor.methods:
+            path = f"/{descriptor.full_name}/{method.name}"
+            request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+            found.append(Method(path, request, response, home, _OTHER_CALLERS.get(path, caller)))
+    return found
+
+
+METHODS = _methods()
+BY_PATH = {method.path: method for method in METHODS}
+
+
+class Outcome(NamedTuple):
+    """What came back. shown: all of it as text, whatever a program or a person might look at."""
+
+    code: str
+    sentence: str = ""
+    reason: str = ""
+    violations: tuple[tuple[str, str], ...] = ()
+    shown: str = ""
+
+
+class Raw:
+    """Bytes in the place of a message, for a generated stub's channel."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def SerializeToString(self) -> bytes:
+        return self._data
+
+
+def credential_of(network: LocalNetwork, caller: str | None) -> dict[str, str]:
+    """The metadata by which a caller shows who it is."""
+    return {METADATA_KEY: network._wiring.credentials[caller]} if caller else {}
+
+
+async def over_the_wire(
+    network: LocalNetwork,
+    path: str,
+    data: bytes,
+    *,
+    metadata: Mapping[str, str | bytes] | None = None,
+    timeout_s: float | None = 5.0,
+    **options: Any,
+) -> Outcome:
+    """Send bytes to a method over gRPC. metadata: the right caller's, if not given."""
+    method = BY_PATH[path]
+    address = network.collector_address if method.home == "collector" else network.addresses[method.home]
+    if metadata is None:
+        metadata = credential_of(network, method.caller)
+    async with grpc.aio.insecure_channel(address, options=(("grpc.enable_retries", 0),)) as channel:
+        try:
+            ask = channel.unary_unary(path)
+            answer = await ask(data, metadata=tuple(metadata.items()), timeout=timeout_s, **options)
+        except grpc.aio.AioRpcError as error:
+            trailing = tuple(error.trailing_metadata() or ())
+            return _outcome(error.code().name, error.details() or "", dict(trailing).get(DETAILS_KEY), repr(error))
+    return Outcome("OK", shown=repr(method.response.FromString(answer)))
+
+
+async def inside(network: LocalNetwork, path: str, data: bytes, *, as_: str | None = None) -> Outcome:
+    """Send bytes to a method of a network in this process. as_: the right caller, if not given."""
+    method = BY_PATH[path]
+    if method.home == "collector":  # the one that always listens
+        return await over_the_wire(network, path, data)
+    channel = network.channel(method.home, as_ or method.caller or "anyone")
+    ask = channel.unary_unary(path, None, method.response.FromString)
+    try:
+        return Outcome("OK", shown=repr(await ask(Raw(data), timeout=5.0)))
+    except Exception as fault:
+        code, sentence, details = status_of(fault)
+        return _outcome(code.name, sentence, details, repr(fault))
+
+
+def _outcome(code: str, sentence: str, details: bytes | None, seen: str) -> Outcome:
+    status, info, bad = Status.FromString(details or b""), ErrorInfo(), BadRequest()
+    for detail in status.details:
+        detail.Unpack(info) or detail.Unpack(bad)
+    violations = tuple((violation.field, violation.description) for violation in bad.field_violations)
+    shown = "\n".join((seen, sentence, str(status), str(info), str(bad), repr(details)))
+    return Outcome(code, sentence, info.reason, violations, shown)
+
+
+async def stored(network: LocalNetwork) -> dict[bytes, bytes]:
+    """All that the store holds: each key and its value, as Redis would move it elsewhere."""
+    store = Store(network.store.admin_url, owner="test")
+    keys: list[bytes] = await store.command("KEYS", "*")
+    contents = {key: await store.command("DUMP", key) for key in keys}
+    await store.close()
+    return contents

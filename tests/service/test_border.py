@@ -1,0 +1,245 @@
+"""What every call passes on its way in: who calls, until when, how much; and what a bug may say on its way out."""
+
+import asyncio
+import logging
+import re
+
+import grpc
+import pytest
+import pytest_asyncio
+from attack import BY_PATH, METHODS, credential_of, over_the_wire
+from bad_input import PAN, good
+from google.protobuf.message import Message
+
+from cardnet.border import Border
+from cardnet.env import Env
+from cardnet.errors import Fault
+from cardnet.identity import METADATA_KEY, Callers
+from cardnet.testing import LocalNetwork
+from cardnet.trace import Recorder
+from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse
+from cardnet.v1.merchant_pb2_grpc import MerchantServicer, add_MerchantServicer_to_server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CHECKOUT = "/cardnet.v1.Merchant/Checkout"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network():
+    async with LocalNetwork(in_process=True, fronts=True) as network:
+        yield network
+
+
+# Who calls.
+
+KNOWN = {
+    "merchant": set(),
+    "acquirer": {"merchant", "other-merchant"},
+    "network": {"acquirer"},
+    "tsp": {"merchant", "other-merchant", "network", "operator"},
+    "issuer": {"network", "tsp", "operator"},
+    "collector": set(),
+}
+"""Whose credentials each service knows."""
+
+LET_IN = {
+    "/cardnet.v1.Merchant/SaveCard": "anyone",
+    "/cardnet.v1.Merchant/Checkout": "anyone",
+    "/cardnet.v1.Acquirer/SubmitPayment": "merchant other-merchant",
+    "/cardnet.v1.Acquirer/ReversePayment": "merchant other-merchant",
+    "/cardnet.v1.Network/RouteAuthorisation": "acquirer",
+    "/cardnet.v1.Network/RouteReversal": "acquirer",
+    "/cardnet.v1.TokenService/GetEncryptionKey": "anyone merchant other-merchant network operator",
+    "/cardnet.v1.TokenService/RequestToken": "merchant other-merchant",
+    "/cardnet.v1.TokenService/RequestCryptogram": "merchant other-merchant",
+    "/cardnet.cde.v1.TokenVault/Detokenise": "network",
+    "/cardnet.cde.v1.TokenVault/RecallTransaction": "network",
+    "/cardnet.cde.v1.TokenOperator/ChangeTokenState": "operator",
+    "/cardnet.cde.v1.Issuer/Authorise": "network",
+    "/cardnet.cde.v1.Issuer/Reverse": "network",
+    "/cardnet.cde.v1.Issuer/VerifyAccount": "tsp",
+    "/cardnet.cde.v1.IssuerOperator/OpenAccount": "operator",
+    "/cardnet.cde.v1.IssuerOperator/GetAccount": "operator",
+    "/cardnet.v1.Traces/GetTrace": "anyone",
+    "/cardnet.v1.Traces/ListTraces": "anyone",
+}
+EVERYBODY = ("anyone", "merchant", "other-merchant", "acquirer", "network", "tsp", "issuer", "operator", "stranger")
+
+
+def verdict(path: str, caller: str) -> str:
+    """What a caller gets for bytes that are no message: who may not call does not even learn that."""
+    if caller in LET_IN[path].split():
+        return "INVALID_ARGUMENT"
+    return "PERMISSION_DENIED" if caller in KNOWN[BY_PATH[path].home] else "UNAUTHENTICATED"
+
+
+async def test_the_matrix_has_every_method():
+    assert set(LET_IN) == set(BY_PATH)
+
+
+@pytest.mark.parametrize("path", LET_IN)
+async def test_a_method_answers_those_alone_who_may_call_it(network, path):
+    for caller in EVERYBODY:
+        known = None if caller in ("anyone", "stranger") else caller
+        metadata = {METADATA_KEY: "made-up"} if caller == "stranger" else credential_of(network, known)
+        outcome = await over_the_wire(network, path, b"\xff", metadata=metadata)
+        assert outcome.code == verdict(path, caller), caller
+        assert not any(secret in outcome.shown for secret in metadata.values())
+
+
+async def test_a_credential_in_the_wrong_place_or_half_of_it_opens_nothing(network):
+    path = "/cardnet.v1.Acquirer/ReversePayment"
+    right = credential_of(network, "merchant")[METADATA_KEY]
+    for metadata in (
+        {METADATA_KEY: right[:-1]},
+        {METADATA_KEY: right + "A"},
+        {METADATA_KEY: right.swapcase()},
+        {METADATA_KEY: ""},
+        {METADATA_KEY: "v" * 6000},
+        {f"{METADATA_KEY}-bin": right.encode()},
+        {"authorization": f"Bearer {right}"},
+    ):
+        outcome = await over_the_wire(network, path, b"\xff", metadata=metadata)
+        assert outcome.code == "UNAUTHENTICATED"
+        assert right[:-1] not in outcome.shown
+
+
+@pytest.mark.parametrize("path", ["/cardnet.cde.v1.Issuer/Authorise", "/cardnet.v1.Merchant/Nothing", "/x/y"])
+async def test_what_a_service_does_not_offer_is_not_there(network, path):
+    async with grpc.aio.insecure_channel(network.addresses["merchant"]) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await channel.unary_unary(path)(b"", timeout=5)
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+# Until when.
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
+async def test_a_call_needs_a_deadline_of_at_most_thirty_seconds(network, method):
+    data = good(method.request).SerializeToString()
+    for timeout_s, reason in ((None, "DEADLINE_REQUIRED"), (31.5, "DEADLINE_TOO_LONG"), (86_400, "DEADLINE_TOO_LONG")):
+        outcome = await over_the_wire(network, method.path, data, timeout_s=timeout_s)
+        assert (outcome.code, outcome.reason) == ("INVALID_ARGUMENT", reason)
+        assert "30 s" in outcome.sentence
+    assert (await over_the_wire(network, method.path, b"\xff", timeout_s=30)).reason == "UNREADABLE_MESSAGE"
+
+
+async def test_a_deadline_that_has_passed_is_told_as_such(network):
+    assert (await over_the_wire(network, CHECKOUT, b"", timeout_s=0.0)).code == "DEADLINE_EXCEEDED"
+
+
+# How much.
+
+
+async def test_a_message_of_16_kib_is_read_and_a_longer_one_is_not(network):
+    largest = b"\xff" * 16_384
+    assert (await over_the_wire(network, CHECKOUT, largest)).code == "INVALID_ARGUMENT"
+    for data in (largest + b"x", b"x" * 100_000, b"x" * 5_000_000):
+        assert (await over_the_wire(network, CHECKOUT, data)).code == "RESOURCE_EXHAUSTED"
+
+
+async def test_a_small_message_that_unpacks_to_a_large_one_is_not_read(network):
+    outcome = await over_the_wire(network, CHECKOUT, bytes(2_000_000), compression=grpc.Compression.Gzip)
+    assert outcome.code == "RESOURCE_EXHAUSTED"
+
+
+async def test_too_much_metadata_is_refused_every_time(network):
+    # Above its soft limit gRPC refuses at random, the likelier the more there is; ours is a hard one.
+    for size in (8_300, 8_300, 8_300, 12_000, 2_000_000):
+        outcome = await over_the_wire(network, CHECKOUT, b"", metadata={"x-note": "v" * size})
+        assert outcome.code == "RESOURCE_EXHAUSTED", size
+
+
+@pytest.mark.parametrize(
+    "place", ["", "00", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "00-" + "G" * 32 + "-x-01", "v" * 4000]
+)
+async def test_a_traceparent_that_is_none_is_left_alone(network, place):
+    outcome = await over_the_wire(network, CHECKOUT, b"", metadata={"traceparent": place})
+    assert outcome.violations == (("idempotency_key", "must be given"),)
+
+
+# What a bug may say.
+
+
+class Clumsy(MerchantServicer):
+    """A servicer with a bug of the worst kind: its exception has a PAN in it."""
+
+    def __init__(self) -> None:
+        self.began, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def Checkout(self, request, call):
+        self.began.set()
+        await self.go_on.wait()
+        try:
+            raise KeyError(PAN)
+        except KeyError:
+            raise ValueError(f"bad pan {PAN}") from None
+
+
+def border_before(servicer: Clumsy) -> Border:
+    border = Border(Env.of("merchant"), Callers({}), Recorder("merchant", ()))
+    add_MerchantServicer_to_server(servicer, border)
+    return border
+
+
+def order() -> bytes:
+    request: Message = good(CheckoutRequest)
+    assert isinstance(request, CheckoutRequest)
+    return request.SerializeToString()
+
+
+async def test_a_bug_is_told_by_a_reference_and_by_nothing_else(caplog):
+    servicer = Clumsy()
+    servicer.go_on.set()
+    with pytest.raises(Fault) as told:
+        await border_before(servicer).answer(CHECKOUT, order(), {}, 5.0)
+    assert told.value.reason == "INTERNAL"
+    reference = re.fullmatch(
+        "an error inside cardnet; the service's log has it under ([0-9a-f]{8})", told.value.sentence
+    )
+    assert reference and reference[1] in caplog.text
+    assert "ValueError" in caplog.text
+    assert PAN not in caplog.text + repr(told.value) + str(told.value.__cause__)
+
+
+async def test_a_bug_that_nobody_waits_for_any_more_is_not_printed_by_the_event_loop(caplog):
+    servicer = Clumsy()
+    border = border_before(servicer)
+    with caplog.at_level(logging.DEBUG):
+        asking = asyncio.create_task(border.answer(CHECKOUT, order(), {}, 5.0))
+        await servicer.began.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        servicer.go_on.set()
+        await border.drain()
+        await asyncio.sleep(0)
+    assert PAN not in caplog.text
+
+
+class Patient(MerchantServicer):
+    """Finishes what it began, whoever has gone."""
+
+    def __init__(self) -> None:
+        self.began, self.go_on, self.finished = asyncio.Event(), asyncio.Event(), False
+
+    async def Checkout(self, request, call):
+        self.began.set()
+        await self.go_on.wait()
+        self.finished = True
+        return CheckoutResponse(response_code="00", notice="done", trace_id=call.trace.trace_id)
+
+
+async def test_a_caller_who_goes_away_does_not_stop_a_payment_half_way():
+    servicer = Patient()
+    border = border_before(servicer)
+    asking = asyncio.create_task(border.answer(CHECKOUT, order(), {}, 5.0))
+    await servicer.began.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    servicer.go_on.set()
+    await border.drain()
+    assert servicer.finished

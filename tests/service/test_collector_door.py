@@ -1,0 +1,66 @@
+"""What comes in at the collector's door, where anybody may send spans and not only services of ours."""
+
+import grpc
+import pytest
+import pytest_asyncio
+from attack import over_the_wire
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+
+from cardnet.otlp import EXPORT
+from cardnet.testing import LocalNetwork
+from cardnet.v1.traces_pb2 import ListTracesRequest
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GET_TRACE, LIST_TRACES = "/cardnet.v1.Traces/GetTrace", "/cardnet.v1.Traces/ListTraces"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network():
+    async with LocalNetwork(in_process=True) as network:
+        yield network
+
+
+async def export(network: LocalNetwork, data: bytes) -> str:
+    async with grpc.aio.insecure_channel(network.collector_address) as channel:
+        try:
+            await channel.unary_unary(EXPORT)(data, timeout=5)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name
+    return "OK"
+
+
+async def test_bytes_that_are_no_spans_are_refused(network, caplog):
+    assert await export(network, b"\xff\xff") == "INVALID_ARGUMENT"
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"cardnet.request.step": "99", "cardnet.request.fields": "{}"},
+        {"cardnet.request.step": "0", "cardnet.request.fields": "{}"},
+        {"cardnet.request.step": "1" * 5000, "cardnet.request.fields": "{}"},
+        {"cardnet.request.step": "one", "cardnet.request.fields": "{}"},
+        {"cardnet.request.step": "1"},
+        {"cardnet.request.step": "1", "cardnet.request.fields": "{"},
+        {"cardnet.request.step": "1", "cardnet.request.fields": "[1]"},
+        {"cardnet.request.step": "1", "cardnet.request.fields": "[" * 100_000},
+        {"cardnet.request.step": "2", "cardnet.request.fields": '{"amount_minor": {}}'},
+        {"cardnet.dropped_spans": "-1"},
+    ],
+    ids=repr,
+)
+async def test_spans_that_no_service_of_ours_wrote_break_no_answer(network, attributes):
+    for trace_id in (bytes(range(16)), b"", b"x" * 100):
+        span = Span(trace_id=trace_id, span_id=b"12345678", name="cardnet.v1.Merchant/Checkout")
+        spans = ResourceSpans(scope_spans=[ScopeSpans(spans=[span])])
+        for name, value in attributes.items():
+            span.attributes.add(key=name).value.string_value = value
+            spans.resource.attributes.add(key=name).value.string_value = value
+        assert await export(network, TracesData(resource_spans=[spans]).SerializeToString()) == "OK"
+    found = await over_the_wire(network, GET_TRACE, b"\x0a\x0800010203", timeout_s=5)
+    assert found.code == "OK"
+    listed = await over_the_wire(network, LIST_TRACES, ListTracesRequest().SerializeToString())
+    assert bytes(range(16)).hex() in listed.shown
+    assert b"x".hex() * 100 not in listed.shown
