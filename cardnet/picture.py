@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from cardnet.errors import InvalidField
 from cardnet.money import Currency, Money
 from cardnet.response_code import ResponseCode
 from cardnet.steps import STEPS, Step
@@ -105,7 +106,7 @@ def summary(trace: Trace) -> Summary:
         trace.trace_id[:SHOWN_DIGITS],
         _amount(first.fields) if first else "",
         _answer(fields["response_code"]) if "response_code" in fields else "",
-        fields.get("auth_code", ""),
+        _printable(fields.get("auth_code", "")),
         elapsed_ms,
     )
 
@@ -151,7 +152,7 @@ def _phrases(traced: TracedStep, changes: Sequence[Change]) -> list[Phrase]:
 
 def _spoken(traced: TracedStep, change: Change) -> Iterator[Phrase]:
     number = f"DE{change.iso8583}" if change.iso8583 else ""
-    label = f"{number} {_WORDS.get(change.name, change.name.replace('_', ' '))}".strip()
+    label = f"{number} {_WORDS.get(change.name) or _printable(change.name.replace('_', ' '))}".strip()
     match change.name:
         case "currency" if "amount_minor" in traced.fields:
             return  # said with the amount
@@ -163,29 +164,37 @@ def _spoken(traced: TracedStep, change: Change) -> Iterator[Phrase]:
             yield from (Phrase(_CONTROLS.get(passed, _value(passed)), "", "✓") for passed in change.after.split(", "))
         case "pan" | "payment_token" if change.before:
             was, is_ = ("token", "PAN") if change.name == "pan" else ("PAN", "token")
-            yield Phrase(number, f"{was} {change.before}", f"{is_} {change.after}")
+            yield Phrase(number, f"{was} {_value(change.before)}", f"{is_} {_value(change.after)}")
         case "notice":
-            yield Phrase("", "", f'"{change.after}"')
+            yield Phrase("", "", f'"{_printable(change.after)}"')
         case _:
-            yield Phrase(label, change.before, _value(change.after))
+            yield Phrase(label, _value(change.before), _value(change.after))
 
 
 def _amount(fields: Mapping[str, str]) -> str:
-    if not {"amount_minor", "currency"} <= fields.keys():
-        return ""
-    return str(Money(int(fields["amount_minor"]), Currency.of(fields["currency"])))
+    """Amount and currency; as they were recorded where they are not of cardnet's making."""
+    minor, number = fields.get("amount_minor", ""), fields.get("currency", "")
+    try:
+        return str(Money(int(minor), Currency.of(number))) if _DIGITS.fullmatch(minor) else _printable(minor)
+    except InvalidField:
+        return _printable(f"{minor} {number}")
 
 
 def _answer(code: str) -> str:
     try:
         return f"{code} {ResponseCode(code).meaning}"
     except ValueError:
-        return code
+        return _printable(code)
 
 
 def _value(text: str) -> str:
     """Values of enumerations are written like words: CREDENTIAL_ON_FILE as "credential on file"."""
-    return text.lower().replace("_", " ") if _CONSTANTS.fullmatch(text) else text
+    return text.lower().replace("_", " ") if _CONSTANTS.fullmatch(text) else _printable(text)
+
+
+def _printable(text: str) -> str:
+    # Anybody may send spans to a collector, and a terminal obeys what is not printable.
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _why_missing(found: Mapping[int, TracedStep], step: Step) -> str:
@@ -198,9 +207,10 @@ def _why_missing(found: Mapping[int, TracedStep], step: Step) -> str:
 
 
 def _fault(traced: TracedStep) -> str:
-    return _FAULTS.get(traced.fault, traced.fault.lower().replace("_", " "))
+    return _FAULTS.get(traced.fault) or _value(traced.fault)
 
 
+_DIGITS = re.compile(r"[0-9]{1,12}")
 _CONSTANTS = re.compile(r"[A-Z]{3,}[A-Z_]*(, [A-Z_]+)*")
 
 _WORDS = {

@@ -1,6 +1,7 @@
 """A whole network on this machine: five services, their store and a collector, for one test or one demo."""
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from cardnet.embedded_store import EmbeddedStore
 from cardnet.env import Env
 from cardnet.identity import ANYONE, OPERATOR
 from cardnet.money import Currency, Money
+from cardnet.otlp import OtlpSink
 from cardnet.response_code import ResponseCode
 from cardnet.steps import SERVICES
 from cardnet.test_cards import TestCard, test_card
@@ -77,6 +79,7 @@ class LocalNetwork:
         self._env = Env.of("kit", seed, frozen_at)
         self._ports = Ports()
         self._channels: dict[tuple[str, str], Channel] = {}
+        self._outside: list[OtlpSink] = []
         self.collector = collecting.Collector()
         self.store: EmbeddedStore | None = None
         """The embedded store, unless every service has a store of its own."""
@@ -104,6 +107,8 @@ class LocalNetwork:
             await channel.close()
         if hasattr(self, "_running"):
             await self._running.stop()
+        for sink in self._outside:
+            await sink.close()
         if hasattr(self, "_collecting"):
             await self._collecting.stop(0)
         if self.store:
@@ -241,7 +246,11 @@ class LocalNetwork:
 
     def _chosen(self) -> Running:
         if self._in_process:
-            return InProcess(self._wiring, [self.collector], fronts=self._fronts, tap=self._tap)
+            # As in the services' own processes, which read this variable themselves.
+            self._outside = [
+                OtlpSink(url) for url in os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").split(",") if url
+            ]
+            return InProcess(self._wiring, [self.collector, *self._outside], fronts=self._fronts, tap=self._tap)
         return Processes(self._wiring, Path(self._folder.name))
 
     async def _listen_for_spans(self) -> tuple[grpc.aio.Server, str]:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from cardnet.embedded_store import EmbeddedStore
+from cardnet.embedded_store.acl import ADMIN
+from cardnet.embedded_store.server import find_server
 from cardnet.errors import Unavailable
 from cardnet.store import Store
-from cardnet.store_acl import ADMIN
-from cardnet.store_address import StoreAddress
-from cardnet.store_server import find_server
+from cardnet.store.address import StoreAddress
 
 AMPLE_S = 10.0
 """For what is waited for and must happen."""

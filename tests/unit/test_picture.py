@@ -94,3 +94,17 @@ def test_the_plain_picture_has_a_hundred_columns_and_names_what_is_missing() -> 
     assert drawn[0] == "authorisation 0af7651916cd43dd8448eb211c80319c · 12.40 USD · 00 approved · 7K2Q9A"
     assert drawn[-1] == "missing: Detokenise was answered, but …"
     assert len([line for line in drawn if line[:2].strip().isdigit()]) == 9
+
+
+def test_a_trace_that_somebody_made_up_cannot_command_the_terminal() -> None:
+    made_up = {
+        "amount_minor": "\x1b[2J",
+        "currency": "\x07",
+        "response_code": "\x1b",
+        "\x1b]0;": "\x1b",
+        "notice": "\r",
+    }
+    trace = Trace("00", [TracedStep(number, made_up, {}, 0, 0, "\x1b[31m") for number in (1, 4, 9)])
+    drawn = plain(trace) + str(summary(trace)) + str(rows(trace, every_field=True))
+    assert all(letter.isprintable() or letter == "\n" for letter in drawn)
+    assert "\\x1b" not in drawn

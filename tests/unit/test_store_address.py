@@ -2,7 +2,7 @@
 
 import pytest
 
-from cardnet.store_address import StoreAddress
+from cardnet.store.address import StoreAddress
 
 
 def test_a_unix_socket() -> None:

@@ -11,9 +11,9 @@ from hashlib import sha1
 from typing import Any
 
 from cardnet.errors import Unavailable
-from cardnet.store_address import StoreAddress
-from cardnet.store_refusal import Refusal
-from cardnet.store_wire import Command, StoreWire
+from cardnet.store.address import StoreAddress
+from cardnet.store.refusal import Refusal
+from cardnet.store.wire import Command, StoreWire
 
 _DISPATCH = "return functions[table.remove(ARGV, 1)](KEYS, ARGV)"
 """The script's last line: the function to call comes before its arguments."""
@@ -23,7 +23,7 @@ class Store:
     """One service's store: a single connection, on which many commands are in flight at once.
 
     url: unix://user:password@/path, redis://user:password@host:port/db, or rediss://... for TLS.
-    libraries: Lua sources, each of which adds its functions to the table `functions`: one for each decision that must be
+    libraries: Lua sources, each of which adds to the table `functions`: one for each decision that must be
     taken in one piece. owner: the service, for faults and CLIENT LIST.
     timeout_s: how long one command may take, connecting included.
 

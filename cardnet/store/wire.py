@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import hiredis
 
-from cardnet.store_address import StoreAddress
-from cardnet.store_refusal import Refusal
+from cardnet.store.address import StoreAddress
+from cardnet.store.refusal import Refusal
 
 Command = tuple[str | bytes | int, ...]
 

@@ -13,7 +13,7 @@ from typing import Final
 import hiredis
 
 from cardnet.errors import Unavailable
-from cardnet.store_wire import pack
+from cardnet.store.wire import pack
 
 _VERSION: Final = re.compile(r"v=(([0-9]+)\.[0-9]+\.[0-9]+)")
 _OLDEST: Final = 7  # Functions, and rights to single subcommands, began with Redis 7.0; Valkey began at 7.2

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 from urllib.parse import quote
 
+from cardnet.embedded_store.acl import ADMIN, acl_text
+from cardnet.embedded_store.process import ServerProcess
+from cardnet.embedded_store.server import arguments, find_server, greet
 from cardnet.errors import Unavailable
-from cardnet.store_acl import ADMIN, acl_text
-from cardnet.store_process import ServerProcess
-from cardnet.store_server import arguments, find_server, greet
 
 _PAUSES_S: Final = (*[0.005] * 40, *[0.05] * 600)
 """Between attempts to reach a server that starts: 30 s in all, since it may have a large file to read."""

@@ -1,0 +1,132 @@
+"""Whatever bytes come, an ordinary answer goes out: never UNKNOWN, never INTERNAL, never silence.
+
+The draws are the same every time (`derandomize`), so that a failure here is one that came with a change.
+"""
+
+import pytest
+import pytest_asyncio
+from attack import BY_PATH, METHODS, inside, over_the_wire
+from bad_input import BAD, PAN, REAL_LOOKING, good, leave_out, places, put
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cardnet.testing import LocalNetwork
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ORDINARY = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED", "FAILED_PRECONDITION"}
+PATHS = [method.path for method in METHODS]
+CHECKOUT = "/cardnet.v1.Merchant/Checkout"
+
+always_the_same = settings(
+    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network():
+    async with LocalNetwork(in_process=True, fronts=True) as network:
+        yield network
+
+
+def order(path: str) -> bytes:
+    """A request with nothing wrong, which gets as far as the servicer and beyond."""
+    method = BY_PATH[path]
+    request = good(method.request)
+    if path == CHECKOUT:  # it is paid by one or the other
+        for place in places(method.request.DESCRIPTOR):
+            if place.path == "card_on_file_id":
+                leave_out(request, place)
+    return request.SerializeToString()
+
+
+@st.composite
+def mutations(draw: st.DrawFn, original: bytes) -> bytes:
+    """A message with a few bytes changed, cut out, put in, or said twice."""
+    data = bytearray(original)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(data)))
+        end = draw(st.integers(at, min(len(data), at + 8)))
+        match draw(st.sampled_from(("change", "cut", "insert", "twice"))):
+            case "change":
+                data[at:end] = draw(st.binary(min_size=end - at, max_size=end - at))
+            case "cut":
+                del data[at:end]
+            case "insert":
+                data[at:at] = draw(st.binary(max_size=8))
+            case "twice":
+                data[at:at] = data[at:end]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@always_the_same
+@given(data=st.binary(max_size=200))
+async def test_any_bytes_get_an_ordinary_answer(network, path, data):
+    assert (await inside(network, path, data)).code in ORDINARY
+
+
+@pytest.mark.parametrize("path", PATHS)
+@always_the_same
+@given(draw=st.data())
+async def test_a_message_that_was_tampered_with_gets_an_ordinary_answer(network, path, draw):
+    data = draw.draw(mutations(order(path)))
+    outcome = await inside(network, path, data)
+    assert outcome.code in ORDINARY, outcome.shown
+    if outcome.code != "OK":
+        assert PAN not in outcome.shown
+
+
+ANYTHING = {
+    "string": st.text(max_size=120)
+    | st.text(alphabet="0123456789", max_size=20)
+    | st.sampled_from([value for rows in BAD.values() for value, _ in rows if isinstance(value, str)]),
+    "int64": st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 2) | st.just(10**12 - 1),
+    "int32": st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 2),
+}
+"""Values by the type that the protos give a field: those of an enumeration are numbers of any kind."""
+
+
+@pytest.mark.parametrize("path", PATHS)
+@always_the_same
+@given(draw=st.data())
+async def test_a_message_with_anything_in_a_field_gets_an_ordinary_answer(network, path, draw):
+    method = BY_PATH[path]
+    request = method.request.FromString(order(path))
+    fields = [place for place in places(method.request.DESCRIPTOR) if place.rule != "MESSAGE"]
+    if not fields:
+        return
+    place = draw.draw(st.sampled_from(fields))
+    kind = place.field.type
+    name = {place.field.TYPE_STRING: "string", place.field.TYPE_INT64: "int64"}.get(kind, "int32")
+    value = draw.draw(ANYTHING[name])
+    put(request, place, value)
+    outcome = await inside(network, path, request.SerializeToString())
+    assert outcome.code in ORDINARY, outcome.shown
+    if outcome.violations and len(str(value)) > 8:
+        assert str(value) not in outcome.shown
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(always_the_same, max_examples=6)
+@given(draw=st.data())
+async def test_over_the_wire_it_is_the_same(network, path, draw):
+    data = draw.draw(st.binary(max_size=200) | mutations(order(path)))
+    outcome = await over_the_wire(network, path, data)
+    assert outcome.code in ORDINARY, outcome.shown
+    assert REAL_LOOKING not in outcome.shown
+
+
+async def test_the_messages_that_are_tampered_with_would_have_been_answered(network):
+    refused = {path for path in PATHS if (await inside(network, path, order(path))).code != "OK"}
+    # A made-up JWE does not open, and there is no trace of that name.
+    assert refused == {
+        "/cardnet.v1.Merchant/SaveCard",
+        "/cardnet.v1.TokenService/RequestToken",
+        "/cardnet.v1.Traces/GetTrace",
+    }
+
+
+async def test_after_all_that_payments_are_made_as_before(network):
+    payment = await network.checkout(await network.save_card("approved-eur"), "12.40 EUR")
+    assert payment.approved and payment.trace.numbers() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
