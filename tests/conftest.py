@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from patience import patient
 from tap import Tap
 
 from cardnet.testing import LocalNetwork
@@ -29,26 +30,20 @@ def tap(module_tap: Tap) -> Tap:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network(module_tap: Tap) -> AsyncIterator[LocalNetwork]:
     """All services in this process, their clock stopped, a tap on every wire."""
-    async with LocalNetwork(in_process=True, frozen_at=FROZEN_AT, tap=module_tap) as network:
-        yield network
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def process_network() -> AsyncIterator[LocalNetwork]:
-    """Five processes, as in earnest. Starting them takes a second or two: for what one process cannot show."""
-    async with LocalNetwork() as network:
+    async with LocalNetwork(in_process=True, frozen_at=FROZEN_AT, tap=module_tap, settings=patient()) as network:
         yield network
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["in_process", "processes"])
 async def either_network(request: pytest.FixtureRequest) -> AsyncIterator[LocalNetwork]:
     """Both, one after the other."""
-    async with LocalNetwork(in_process=request.param == "in_process") as network:
+    async with LocalNetwork(in_process=request.param == "in_process", settings=patient()) as network:
         yield network
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def later(module_tap: Tap, tap: Tap) -> AsyncIterator[LocalNetwork]:
     """One for a single test, which may move its clock."""
-    async with LocalNetwork(in_process=True, frozen_at="2026-01-15T23:50:00Z", tap=module_tap) as network:
+    before_midnight = "2026-01-15T23:50:00Z"
+    async with LocalNetwork(in_process=True, frozen_at=before_midnight, tap=module_tap, settings=patient()) as network:
         yield network

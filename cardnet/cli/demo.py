@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from cardnet.cli.words import as_json, checked_time, command_name, complain, print_json
+from cardnet.errors import Fault
 from cardnet.response_code import ResponseCode
 from cardnet.steps import STEPS
 from cardnet.test_cards import test_card
@@ -65,6 +66,9 @@ async def _demo(seed: str, frozen_at: str, json_: bool) -> int:
         with progress("paying with cards that are refused …"):
             outcomes = [Outcome("approved", test_card("approved").outcome, payment.response_code)]
             outcomes += await asyncio.gather(*(_pay(network, name) for name in ALSO), _replay(network, payment))
+    except Fault as fault:  # the network stands, so this is no want of one: something in it failed
+        complain(f"a payment of the demo could not be made: {fault}")
+        return 1
     finally:
         await network.stop()
 

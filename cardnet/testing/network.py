@@ -264,7 +264,7 @@ class LocalNetwork:
 
     def _extra(self) -> dict[str, dict[str, str]]:
         extra: dict[str, dict[str, str]] = {name: {} for name in SERVICES}
-        if self._data_dir:  # keys stay beside the data that they open
-            extra["tsp"]["keys_file"] = str(self._data_dir / "tsp.keys")
-            extra["issuer"]["keys_file"] = str(self._data_dir / "issuer.keys")
+        keys = self._data_dir or Path(self._folder.name)  # beside the data that they open, and for as long
+        for name in ("tsp", "issuer"):
+            extra[name]["keys_file"] = str(keys / f"{name}.keys")
         return {name: values | self._settings.get(name, {}) for name, values in extra.items()}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from patience import patient
 from shop import ON_FILE
 from tap import Tap
 
@@ -25,7 +26,7 @@ GOOD = [card for card in TEST_CARDS if card.outcome.approved]
 async def test_the_token_service_provider_may_sit_anywhere_and_is_found_by_its_address(tmp_path: Path) -> None:
     elsewhere = f"unix:{tmp_path}/third-party.sock"
     settings = {"tsp": {"listen": elsewhere}, "merchant": {"tsp": elsewhere}, "network": {"tsp": elsewhere}}
-    async with LocalNetwork(settings=settings) as network:
+    async with LocalNetwork(settings=patient(settings)) as network:
         third_party = Channel(GrpcLink("tsp", elsewhere), Env.of("test"), credential=None, timeout_s=5)
         cardholder = Cardholder(network.channel("merchant"), third_party)
         card = await cardholder.save_card(GOOD[0].pan, GOOD[0].expiry)

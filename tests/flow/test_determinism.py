@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from patience import patient
 from shop import PRICE, Shop
 
 from cardnet.testing import LocalNetwork
@@ -20,7 +21,7 @@ CARDS = ("approved", "approved-debit", "expired", "suspended-token")
 async def everything_seen(seed: str, *, in_process: bool) -> dict[str, Any]:
     """What a user can get out of a fresh network: tokens, identifiers, answers and traces."""
     seen: dict[str, Any] = {}
-    async with LocalNetwork(in_process=in_process, seed=seed, frozen_at=FROZEN_AT) as network:
+    async with LocalNetwork(in_process=in_process, seed=seed, frozen_at=FROZEN_AT, settings=patient()) as network:
         opened = await network.open_account()
         seen["opened"] = opened.pan
         seen["token"] = (await Shop(network).token(opened)).SerializeToString(deterministic=True).hex()

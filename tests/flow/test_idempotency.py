@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import grpc.aio
 import pytest
 import pytest_asyncio
+from patience import patient
 from shop import Shop, changed, order
 from tap import Tap
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network(module_tap: Tap) -> AsyncIterator[LocalNetwork]:
     """One that can be reached over gRPC as well."""
-    async with LocalNetwork(in_process=True, fronts=True, tap=module_tap) as network:
+    async with LocalNetwork(in_process=True, fronts=True, tap=module_tap, settings=patient()) as network:
         yield network
 
 

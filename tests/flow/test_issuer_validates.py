@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 import pytest_asyncio
+from patience import patient
 from refusals import altered
 from shop import PRICE, SHOP, WITH_CRYPTOGRAM, Shop, changed
 from tap import Tap
@@ -29,7 +30,7 @@ async def network(module_tap: Tap) -> AsyncIterator[LocalNetwork]:
         "tsp": {"cryptogram_validation": "issuer", "cryptogram_key": KEY},
         "issuer": {"cryptogram_key": KEY},
     }
-    async with LocalNetwork(in_process=True, frozen_at=NOW, tap=module_tap, settings=settings) as network:
+    async with LocalNetwork(in_process=True, frozen_at=NOW, tap=module_tap, settings=patient(settings)) as network:
         yield network
 
 

@@ -2,13 +2,16 @@
 
 from asyncio import gather
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
+import pytest_asyncio
+from patience import patient
 from shop import WITH_CRYPTOGRAM, Shop
 
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode as Code
-from cardnet.steps import ISSUER_SILENT, STEPS, WITHOUT_ISSUER
+from cardnet.steps import ISSUER_SILENT, STEPS, WITHOUT_ISSUER, Step
 from cardnet.testing import TEST_CARDS, LocalNetwork, TestCard
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,14 +30,25 @@ async def test_a_card_on_file_payment_takes_the_nine_steps(either_network: Local
     assert await network.balance(card) == Money.parse("87.50 EUR")
 
 
-def steps_with(card: TestCard) -> tuple:
+def steps_with(card: TestCard) -> Sequence[Step]:
     if card.token_state == "SUSPENDED":
         return WITHOUT_ISSUER
     return ISSUER_SILENT if card.status == "SILENT" else STEPS
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hurried_network() -> AsyncIterator[LocalNetwork]:
+    """One that does not wait long for an issuer: for the card of which none ever says anything."""
+    settings = patient({"network": {"issuer_timeout_s": "0.2"}})
+    async with LocalNetwork(in_process=True, settings=settings) as network:
+        yield network
+
+
 @pytest.mark.parametrize("card", TEST_CARDS, ids=lambda card: card.name)
-async def test_a_test_card_brings_its_outcome_and_its_steps(network: LocalNetwork, card: TestCard) -> None:
+async def test_a_test_card_brings_its_outcome_and_its_steps(
+    network: LocalNetwork, hurried_network: LocalNetwork, card: TestCard
+) -> None:
+    network = hurried_network if card.status == "SILENT" else network
     before = await network.balance(card)
     on_file = await network.save_card(card)
 

@@ -13,11 +13,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from patience import patient
 
 from cardnet.collector import Collector
 from cardnet.identity import MAY_CALL
 from cardnet.steps import SERVICES, STEPS
 from cardnet.testing import LocalNetwork
+from cardnet.traced import Trace
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -47,6 +49,11 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
         await self.traces.export(TracesData(resource_spans=request.resource_spans))
         return trace_service_pb2.ExportTraceServiceResponse()
 
+    async def complete(self, trace_id: str) -> Trace:
+        """The trace, once all of it has come."""
+        async with asyncio.timeout(20):
+            return await self.traces.find(trace_id)
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def receiver() -> AsyncIterator[Receiver]:
@@ -62,7 +69,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network(receiver: Receiver) -> AsyncIterator[LocalNetwork]:
-    async with LocalNetwork() as network:
+    async with LocalNetwork(settings=patient()) as network:
         yield network
 
 
@@ -103,7 +110,7 @@ async def test_the_callers_trace_goes_on_through_all_services(network: LocalNetw
 
     assert payment.trace.trace_id == TRACE_ID
     assert payment.steps == STEPS
-    await receiver.traces.find(TRACE_ID)
+    await receiver.complete(TRACE_ID)
     spans = [(name, span) for name, span in receiver.spans if span.trace_id.hex() == TRACE_ID]
     assert {name for name, _ in spans} == set(SERVICES)
     # One tree: every span hangs on another, and the first of them on the caller's.
@@ -140,5 +147,5 @@ async def test_a_receiver_outside_gets_the_same_spans(network: LocalNetwork, rec
 
     payment = await network.checkout(card, "1.00 USD")
 
-    assert await receiver.traces.find(payment.trace.trace_id) == payment.trace
+    assert await receiver.complete(payment.trace.trace_id) == payment.trace
     assert not payment.trace.missing

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
+from patience import patient
 
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.steps import SERVICES
@@ -44,7 +45,7 @@ async def owners_in(store: EmbeddedStore) -> set[str]:
 
 async def test_vault_and_ledger_live_apart(vault: EmbeddedStore, ledger: EmbeddedStore) -> None:
     urls = {"tsp": vault.url("tsp"), "issuer": ledger.url("issuer")}
-    async with LocalNetwork(in_process=True, redis_urls=urls) as network:
+    async with LocalNetwork(in_process=True, redis_urls=urls, settings=patient()) as network:
         card = await network.save_card("approved")
         assert (await network.checkout(card, "12.40 USD")).approved
 
@@ -56,7 +57,7 @@ async def test_vault_and_ledger_live_apart(vault: EmbeddedStore, ledger: Embedde
 
 async def test_nothing_is_embedded_where_every_service_has_a_store(one_for_all: EmbeddedStore) -> None:
     urls = {name: one_for_all.url(name) for name in SERVICES}
-    async with LocalNetwork(in_process=True, redis_urls=urls) as network:
+    async with LocalNetwork(in_process=True, redis_urls=urls, settings=patient()) as network:
         assert network.store is None
         card = await network.save_card("approved")
         assert (await network.checkout(card, "12.40 USD")).approved
@@ -65,7 +66,7 @@ async def test_nothing_is_embedded_where_every_service_has_a_store(one_for_all: 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def fronted() -> AsyncIterator[LocalNetwork]:
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         yield network
 
 

@@ -11,7 +11,7 @@ AMERICAN = re.compile(
     re.IGNORECASE,
 )
 
-LIBRARIES = re.compile(r"\b\w*[sS]erializ\w*|`[^`]*`")
+LIBRARIES = re.compile(r"\"authorization\"|\b\w*[sS]erializ\w*|`[^`]*`")
 """Names that others chose."""
 
 

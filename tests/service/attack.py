@@ -106,15 +106,14 @@ async def over_the_wire(
     return Outcome("OK", shown=repr(method.response.FromString(answer)))
 
 
-async def inside(network: LocalNetwork, path: str, data: bytes, *, as_: str | None = None) -> Outcome:
-    """Send bytes to a method of a network in this process. as_: the right caller, if not given."""
+async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: float = 5.0) -> Outcome:
+    """Send bytes to a method of a network in this process, as one who may call it."""
     method = BY_PATH[path]
-    if method.home == "collector":  # the one that always listens
-        return await over_the_wire(network, path, data)
-    channel = network.channel(method.home, as_ or method.caller or "anyone")
-    ask = channel.unary_unary(path, None, method.response.FromString)
+    if method.home == "collector":  # it listens outside alone
+        return await over_the_wire(network, path, data, timeout_s=timeout_s)
+    ask = network.channel(method.home, method.caller or "anyone").unary_unary(path, None, method.response.FromString)
     try:
-        return Outcome("OK", shown=repr(await ask(Raw(data), timeout=5.0)))
+        return Outcome("OK", shown=repr(await ask(Raw(data), timeout=timeout_s)))
     except Exception as fault:
         code, sentence, details = status_of(fault)
         return _outcome(code.name, sentence, details, repr(fault))

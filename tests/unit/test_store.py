@@ -103,8 +103,6 @@ async def test_nor_within_a_function_with_or_without_declaring_them(
         "SCRIPT KILL",
         "FUNCTION LOAD x",
         "FUNCTION FLUSH",
-        "FUNCTION LIST",
-        "FUNCTION DUMP",
         "ACL LIST",
         "CLIENT LIST",
         "FLUSHALL",

@@ -1,0 +1,61 @@
+"""docs/conformance.md: no statement is without a test, and every test that it names is there to be run."""
+
+import ast
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+STATEMENTS = [
+    *("A01", "A02", "A03"),
+    *("A11", "A12", "A13", "A14", "A15", "A16"),
+    *("A21", "A22", "A31", "A32"),
+    *("A41", "A42", "A43", "A44", "A45", "A46", "A47"),
+    *("A51", "A52", "A53", "A61", "A62", "A63", "A64", "A65", "A66", "A67"),
+    *("A71", "A72", "A73", "A74", "A75", "A76", "A81", "A91"),
+]
+
+
+class Row(NamedTuple):
+    """One row of the table. kind: R for required, O for optional. test: its id, within backticks."""
+
+    id: str
+    kind: str
+    statement: str
+    test: str
+
+
+def rows() -> list[Row]:
+    lines = (ROOT / "docs" / "conformance.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [Row(*row) for row in cells[2:]]  # below the heading and its rule
+
+
+def test_every_statement_stands_there_once_and_in_order() -> None:
+    assert [row.id for row in rows()] == STATEMENTS
+    assert all(row.statement and row.kind in ("R", "O") for row in rows())
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.id)
+def test_the_test_of_a_statement_exists_and_is_run(row: Row) -> None:
+    path, _, name = row.test.strip("`").partition("::")
+    assert row.test == f"`{path}::{name}`"
+    assert path.startswith("tests/")
+
+    tests = [
+        node
+        for node in ast.parse((ROOT / path).read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
+    ]
+
+    assert len(tests) == 1, f"{path} has no test of its own called {name}"
+    assert name.startswith("test_")
+    marks = " ".join(ast.unparse(decorator) for decorator in tests[0].decorator_list)
+    assert not [word for word in ("skip", "xfail") if word in marks]
+
+
+def test_no_test_stands_for_two_statements() -> None:
+    named = [row.test for row in rows()]
+    assert len(set(named)) == len(named)
