@@ -12,9 +12,9 @@ from bench.wire import CheckoutClient
 
 ROWS = {
     "five": "(a) five processes",
-    "single": "(b) single process, asked over gRPC",
+    "single": "(b) single process, gRPC front",
     "inside": "(c) single process, no front",
-    "empty": "(d) empty chain, five processes",
+    "empty": "(d) empty chain of five",
 }
 """What is measured: the name that bench/host.py knows, and the name in the table."""
 

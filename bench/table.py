@@ -15,7 +15,7 @@ from bench.rows import ROWS
 from bench.usage import MEMORY_KIND
 from cardnet.steps import SERVICES
 
-WIDTH = 150
+WIDTH = 160
 """What the table needs, on a narrower screen too: a broken line is easier to read than a figure cut short."""
 
 _FIGURES: tuple[tuple[str, Callable[[Sample], float], str], ...] = (
@@ -48,7 +48,7 @@ def machine() -> str:
 
 
 def _loads(results: Results) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(no_wrap=True)
     for heading in (*(figure[0] for figure in _FIGURES), *_OTHERS):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -99,7 +99,7 @@ def _spread(values: list[float], form: str) -> str:
 
 
 def _said(spread: Spread, form: str) -> str:
-    return f"{spread.median:{form}} \\[{spread.least:{form}}–{spread.greatest:{form}}]"  # rich reads bare brackets
+    return f"{spread.median:{form}} \\[{spread.least:{form}}–{spread.greatest:{form}}]"  # bare brackets are rich's own
 
 
 def _median(values: list[float]) -> str:

@@ -6,6 +6,7 @@ way out faults become statuses and the call leaves its span. Servicers hold no t
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,9 @@ from cardnet.trace import Ended, Recorder
 
 MAX_DEADLINE_S = 30.0
 """The longest that a caller may wait. A call without a deadline is refused: somebody must give up at some time."""
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+"""W3C Trace Context, section 3.2: version ff is none, and identifiers of zeros alone are not either."""
 
 log = logging.getLogger("cardnet")
 
@@ -98,10 +102,10 @@ class Border:
             task.exception()
 
     def _place(self, metadata: Mapping[str, str]) -> tuple[str, TraceContext]:
-        parts = metadata.get("traceparent", "").split("-")
+        place = _TRACEPARENT.fullmatch(metadata.get("traceparent", ""))
         span_id = self._env.trace_ids.hex(8)
-        if len(parts) == 4 and _is_hex(parts[1], 32) and _is_hex(parts[2], 16):
-            return parts[2], TraceContext(parts[1], span_id)
+        if place:
+            return place[2], TraceContext(place[1], span_id)
         return "", TraceContext(self._env.trace_ids.hex(16), span_id)
 
     def _internal(self, method: str, bug: Exception) -> Fault:
@@ -127,10 +131,6 @@ def _checked(timeout_s: float | None) -> float:
     if timeout_s > MAX_DEADLINE_S + 1:  # the second is for clocks and rounding on the way
         raise Malformed("the call's deadline is too far away; give one of at most 30 s", "DEADLINE_TOO_LONG")
     return timeout_s
-
-
-def _is_hex(text: str, length: int) -> bool:
-    return len(text) == length and not text.strip("0123456789abcdef") and bool(text.strip("0"))
 
 
 def _kind(deserializer: Any) -> type[Message]:

@@ -1,7 +1,7 @@
 """The answers of the network: ISO 8583 field 39.
 
 The meanings are the general ones; which code stands for which failure of a token is this simulator's choice, because
-networks do not publish theirs (docs/response-codes.md).
+networks do not publish theirs (docs/decisions/0004).
 """
 
 from enum import StrEnum

@@ -157,7 +157,10 @@ class LocalNetwork:
             currency=card.balance.currency.number,
             status=f"ACCOUNT_STATUS_{status}",
         )
-        await self.stub(IssuerOperatorStub, "issuer", OPERATOR).OpenAccount(request)
+        opened = await self.stub(IssuerOperatorStub, "issuer", OPERATOR).OpenAccount(request)
+        if opened.response_code != ResponseCode.APPROVED:
+            # An account of that number was kept by data_dir, with another balance: draw another.
+            return await self.open_account(balance, status=status)
         return card
 
     async def account(self, card: TestCard) -> GetAccountResponse:

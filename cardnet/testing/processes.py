@@ -50,6 +50,7 @@ class ServiceProcess:
         """Ask it to finish and wait until it has."""
         if self._process and self._process.returncode is None:
             self._process.terminate()
+            self.resume()  # or else one that is paused would not hear of it
             await self._process.wait()
 
     async def kill(self) -> None:

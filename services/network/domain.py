@@ -13,4 +13,4 @@ WITHOUT_ISSUER = ResponseCode.ISSUER_UNAVAILABLE
 def same_account(asked: str, answered: str) -> None:
     """Unavailable if an issuer answers about another PAN than it was asked about: its answer is not one to ours."""
     if asked != answered:
-        raise Unavailable("ANSWER_MISMATCH", "the issuer's answer belongs to another account")
+        raise Unavailable("ANSWER_MISMATCHED", "the issuer's answer belongs to another account")

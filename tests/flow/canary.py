@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from urllib.parse import quote_from_bytes
 
 from cardnet.store import Store
 
@@ -38,7 +37,7 @@ def shapes(number: str) -> dict[str, bytes]:
         "HEX": plain.hex(" ").upper().encode(),
         "packed BCD": packed,
         "packed BCD, base64": base64.b64encode(packed).rstrip(b"="),
-        "URL-encoded": quote_from_bytes(plain, safe="").replace("9", "%39").encode(),
+        "URL-encoded": "".join(f"%{byte:02X}" for byte in plain).encode(),
         "varint": _varint(int(number)),
         "big-endian": int(number).to_bytes(8, "big"),
         "little-endian": int(number).to_bytes(8, "little"),

@@ -128,6 +128,8 @@ async def test_the_callers_trace_goes_on_through_all_services(network: LocalNetw
         f"00-{'0' * 32}-{SPAN_ID}-01",
         f"00-{TRACE_ID}-{'0' * 16}-01",
         f"00-{TRACE_ID.upper()}-{SPAN_ID}-01",
+        f"ff-{TRACE_ID}-{SPAN_ID}-01",
+        f"00-{TRACE_ID}-{SPAN_ID}-x",
         f"00-{TRACE_ID}",
         "nonsense",
     ],

@@ -126,10 +126,6 @@ async def test_a_call_needs_a_deadline_of_at_most_thirty_seconds(network, method
     assert (await over_the_wire(network, method.path, b"\xff", timeout_s=30)).reason == "UNREADABLE_MESSAGE"
 
 
-async def test_a_deadline_that_has_passed_is_told_as_such(network):
-    assert (await over_the_wire(network, CHECKOUT, b"", timeout_s=0.0)).code == "DEADLINE_EXCEEDED"
-
-
 # How much.
 
 

@@ -19,7 +19,7 @@ PATHS = [method.path for method in METHODS]
 CHECKOUT, GET_TRACE = "/cardnet.v1.Merchant/Checkout", "/cardnet.v1.Traces/GetTrace"
 
 always_the_same = settings(
-    max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -1,0 +1,158 @@
+"""Payments of every kind, with every mistake and fault, and all that is left lying about afterwards."""
+
+import grpc
+import grpc.aio
+import pytest
+from canary import store_contents
+from waiting import until
+
+from cardnet.card import luhn_digit
+from cardnet.cde.v1.issuer_pb2 import AuthoriseRequest, GetAccountRequest, OpenAccountRequest
+from cardnet.cde.v1.issuer_pb2_grpc import IssuerOperatorStub, IssuerStub
+from cardnet.errors import Fault
+from cardnet.identity import OPERATOR
+from cardnet.money import Money
+from cardnet.testing import LocalNetwork
+from cardnet.v1.merchant_pb2 import CheckoutRequest, SaveCardRequest
+from cardnet.v1.merchant_pb2_grpc import MerchantStub
+from cardnet.v1.payment_pb2 import MerchantData, TokenData
+from cardnet.v1.token_service_pb2 import RequestCryptogramRequest, RequestTokenRequest
+from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
+
+SAVE_CARD, CHECKOUT = "/cardnet.v1.Merchant/SaveCard", "/cardnet.v1.Merchant/Checkout"
+SHOP = MerchantData(
+    merchant_id="MERCHANT0000001",
+    merchant_domain="shop.example",
+    merchant_name="Example Shop",
+    merchant_category_code="5732",
+    merchant_country="840",
+)
+PRICE = Money.parse("12.50 USD")
+
+
+def _card_number(digits: str) -> str:
+    return digits + luhn_digit(digits)
+
+
+CANARY = _card_number("999900427135791")
+"""Saved and paid with."""
+STRAY = _card_number("999900438246807")
+"""Given where no card number belongs, by callers who make mistakes."""
+PLANTED = "8642097531864209"
+"""Put where it may be, so that the search is seen to find it."""
+
+
+class PaperTrail:
+    """A network of processes, what was done with it, and what came back."""
+
+    def __init__(self, network: LocalNetwork) -> None:
+        self.network = network
+        self.faults: list[str] = []
+        self._spans: list[bytes] = []
+        self.token = self.cryptogram = ""
+        collect = network.collector.export
+
+        async def keep(spans):
+            self._spans.append(spans.SerializeToString())
+            await collect(spans)
+
+        network.collector.export = keep
+
+    async def pay_in_every_way(self) -> None:
+        """Approved, refused, with token data of the caller's own, and with a cryptogram used before."""
+        operator = self.network.stub(IssuerOperatorStub, "issuer", OPERATOR)
+        account = {"pan_expiry": "3011", "balance_minor": 10_000, "currency": "840", "status": "ACCOUNT_STATUS_OPEN"}
+        assert (await operator.OpenAccount(OpenAccountRequest(pan=CANARY, **account))).response_code == "00"
+        cardholder = self.network.cardholder()
+        on_file = await cardholder.save_card(CANARY, "3011")
+        assert (await cardholder.pay(on_file.id, PRICE, PLANTED)).approved
+        assert (await cardholder.pay(on_file.id, Money.parse("99.00 USD"), "too-much")).response_code == "51"
+
+        token_data = await self._token_data(await cardholder.encrypted(CANARY, "3011"))
+        merchant = self.network.stub(MerchantStub, "merchant")
+        for key, code in (("by-token", "00"), ("replayed", "82")):
+            order = CheckoutRequest(idempotency_key=key, amount_minor=1250, currency="840", token_data=token_data)
+            assert (await merchant.Checkout(order)).response_code == code
+        self._on_file = on_file
+
+    async def make_mistakes(self) -> None:
+        """A card number in every wrong place, and calls that nobody may make."""
+        order = CheckoutRequest(idempotency_key="oops", amount_minor=1250, currency="840")
+        text = bytes([len(STRAY)]) + STRAY.encode()
+        wrong = TokenData(payment_token=STRAY, token_expiry="3011")
+        await self._send("merchant", CHECKOUT, order.SerializeToString() + b"\xc2\x3e" + text)
+        await self._send("merchant", CHECKOUT, b"\x2a\xff" + text)
+        await self._send(
+            "merchant", CHECKOUT, CheckoutRequest(idempotency_key="k", token_data=wrong).SerializeToString()
+        )
+        in_clear = SaveCardRequest(customer_id="customer-2", encrypted_card=STRAY)
+        await self._send("merchant", SAVE_CARD, in_clear.SerializeToString())
+        authorisation = AuthoriseRequest(pan=STRAY, pan_expiry="3011", payment_token=STRAY)
+        await self._send("issuer", "/cardnet.cde.v1.Issuer/Authorise", authorisation.SerializeToString())
+
+        issuer = self.network.stub(IssuerStub, "issuer", "network")
+        operator = self.network.stub(IssuerOperatorStub, "issuer", OPERATOR)
+        await self._refused(issuer.Authorise(authorisation))
+        await self._refused(operator.GetAccount(GetAccountRequest(pan=STRAY[:-1] + "x")))
+        await self._refused(operator.OpenAccount(OpenAccountRequest(pan=CANARY, pan_expiry="3013")))
+        await self._refused(self.network.cardholder().save_card(STRAY, "3011"))
+        await self._refused(self.network.cardholder().save_card("4111111111111111", "3011"))
+        assert (await operator.GetAccount(GetAccountRequest(pan=STRAY))).response_code == "14"
+
+    async def break_things(self) -> None:
+        """The issuer, the token service and the store die, and payments are tried meanwhile."""
+        processes, cardholder = self.network.processes, self.network.cardholder()
+        await processes["issuer"].kill()
+        assert (await cardholder.pay(self._on_file.id, PRICE, "no-issuer")).response_code == "91"
+
+        async def complaint():
+            return b"not acknowledged" in processes["network"].log.read_bytes()
+
+        await until(complaint, "the network's log says that a reversal waits")
+        await processes["issuer"].start()
+        await processes["tsp"].kill()
+        await self._refused(cardholder.pay(self._on_file.id, PRICE, "no-tsp"))
+        await processes["tsp"].start()
+        self.network.store.kill()
+        await self._refused(cardholder.pay(self._on_file.id, PRICE, "no-store"))
+        self.network.store.restart()
+
+    async def contents(self, data_dir) -> dict[str, bytes]:
+        """Stop the services, and give all that they left, by where it was found."""
+        stored = await store_contents(self.network.store.admin_url)
+        for process in self.network.processes.values():
+            await process.stop()  # each sends its last spans
+        kept = [path for path in sorted(data_dir.rglob("*")) if path.is_file() and path.suffix != ".keys"]
+        traces = [self.network.collector.find_now(id_).to_json() for id_ in self.network.collector.latest(1000)]
+        return {
+            "logs": b"".join(process.log.read_bytes() for process in self.network.processes.values()),
+            "spans": b"".join(self._spans),
+            "traces": "\n".join(traces).encode(),
+            "faults": "\n".join(self.faults).encode(),
+            "store": stored,
+            "store's files": b"".join(path.read_bytes() for path in kept),
+        }
+
+    async def _token_data(self, encrypted: str) -> TokenData:
+        """Token and cryptogram, as the shop gets them."""
+        tsp = self.network.stub(TokenServiceStub, "tsp", "merchant")
+        shop = {"token_requestor_id": "00000000001"}
+        issued = await tsp.RequestToken(RequestTokenRequest(encrypted_card=encrypted, **shop))
+        token = {"payment_token": issued.payment_token, "token_expiry": issued.token_expiry}
+        purchase = RequestCryptogramRequest(merchant=SHOP, amount_minor=1250, currency="840", **token, **shop)
+        made = await tsp.RequestCryptogram(purchase)
+        self.token, self.cryptogram = issued.payment_token, made.cryptogram
+        return TokenData(cryptogram=made.cryptogram, **token)
+
+    async def _refused(self, asking) -> None:
+        with pytest.raises(Fault) as refused:
+            await asking
+        fault = refused.value
+        self.faults.append(f"{fault!r} {fault.__dict__} {fault.__cause__!r} {fault.__context__!r}")
+
+    async def _send(self, service: str, method: str, data: bytes) -> None:
+        async with grpc.aio.insecure_channel(self.network.addresses[service]) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await channel.unary_unary(method)(data, timeout=9)
+        error = refused.value
+        self.faults.append(f"{error!r} {error.trailing_metadata()} {error.initial_metadata()}")

@@ -1,0 +1,110 @@
+"""What a field may hold: the values on the edge that are still taken, and what no rule takes or shows."""
+
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cardnet.rules import RULES
+from cardnet.v1 import rule_pb2
+
+NUMBERS = {"AMOUNT", "BALANCE", "COUNT"}
+DOCUMENTS = {"DOCUMENT", "PUBLIC_KEY"}
+WITHOUT_A_RULE = {"ENUM", "FLAG", "MESSAGE"}
+TEXTS = sorted(set(RULES) - NUMBERS - DOCUMENTS - WITHOUT_A_RULE)
+
+TAKEN = [
+    ("PAN", ["9999000000000012", "9999009900000006", "9999100000000002", "9999109900000004", "9999000000004"]),
+    ("PAN", ["9999000000000000004"]),
+    ("PAYMENT_TOKEN", ["9999400000000014", "9999409999999995", "9999410000000005", "9999419900000007"]),
+    ("EXPIRY", ["0001", "3011", "3012", "9912"]),
+    ("TOKEN_REQUESTOR_ID", ["00000000000", "99999999999"]),
+    ("CRYPTOGRAM", ["A" * 27 + "=", "/" * 26 + "8=", "+" * 26 + "A="]),
+    ("AMOUNT", [1, 999_999_999_999]),
+    ("BALANCE", [0, 999_999_999_999]),
+    ("COUNT", [0, 999_999_999]),
+    ("CURRENCY", ["840", "978", "392", "414", "048"]),
+    ("MERCHANT_ID", ["M", "MERCHANT0000001", "my shop 1"]),
+    ("MERCHANT_CATEGORY_CODE", ["0000", "9999"]),
+    ("STAN", ["000001", "999999"]),
+    ("RRN", ["000000000000", "abcXYZ012345"]),
+    ("TRANSMISSION_TIME", ["0101000000", "1231235959", "0229120000", "0430120000"]),
+    ("PAR", ["A" * 29, "0" * 29]),
+    ("KEY", ["k", "!" * 64, "~" * 64, "a{b}:c"]),
+    ("JWE", ["a", "A.b-_9" + "x" * 4090]),
+    ("RESPONSE_CODE", ["00", "N7"]),
+    ("AUTH_CODE", ["A1B2C3"]),
+    ("ACQUIRER_ID", ["1", "9" * 11]),
+    ("COUNTRY", ["840", "036"]),
+    ("TEXT", ["x", " " * 100, "~!@#"]),
+    ("DOMAIN", ["a", "shop.example", "x" * 100, "xn--caf-dma.example"]),
+    ("LAST_FOUR", ["0012"]),
+    ("ASSURANCE_LEVEL", ["00", "10"]),
+    ("TRACE_ID", ["0", "f" * 32]),
+    ("PUBLIC_KEY", ["-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"]),
+    ("DOCUMENT", ["{}", "x" * 1_048_576, "••••0012"]),
+    ("ECI", ["07"]),
+]
+
+
+@pytest.mark.parametrize(("rule", "values"), TAKEN, ids=[rule for rule, _ in TAKEN])
+def test_what_is_on_the_edge_is_taken(rule, values):
+    assert {value: RULES[rule].check(value) for value in values} == dict.fromkeys(values)
+
+
+def test_every_rule_of_the_protos_is_stated():
+    assert {f"RULE_{name}" for name in RULES} == set(rule_pb2.Rule.keys()) - {"RULE_UNSPECIFIED"}
+    assert {rule for rule, _ in TAKEN} == set(RULES) - WITHOUT_A_RULE
+
+
+@pytest.mark.parametrize("rule", TEXTS)
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(text=st.text(max_size=60) | st.from_regex(r"\s*[\d.+-]{2,19}\s*", fullmatch=True))
+@example(text="٣" * 11)
+@example(text="0001\n")
+@example(text="\u00b2" * 4)
+@example(text="9" * 5000)
+def test_whatever_a_text_is_it_is_judged_and_only_plain_ascii_is_taken(rule, text):
+    broken = RULES[rule].check(text) if text else "must be given"
+    if broken is None:
+        assert text.isascii() and text.isprintable()
+    else:
+        assert broken.startswith("must ")
+        assert len(text) < 5 or text not in broken
+
+
+@pytest.mark.parametrize("rule", sorted(NUMBERS))
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(number=st.integers(-(2**63), 2**63 - 1))
+@example(number=-1)
+@example(number=2**53 + 1)
+def test_a_number_that_is_taken_is_exact_in_the_stores_arithmetic(rule, number):
+    if RULES[rule].check(number) is None:
+        assert 0 <= number < 2**53 and float(number) == number
+
+
+def test_no_rule_takes_long_over_a_long_text():
+    # A pattern that goes back and forth would take minutes for these.
+    texts = ["0" * 16_384, "a" * 16_384, " " * 16_384, "A." * 8_192, "-" * 16_384, "0 " * 8_192]
+    began = time.process_time()
+    for rule in TEXTS:
+        for text in texts:
+            RULES[rule].check(text)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(("rule", "value"), [("PAN", "9999000000000012"), ("PAYMENT_TOKEN", "9999400000000014")])
+def test_a_number_is_shown_by_its_last_four_digits(rule, value):
+    assert RULES[rule].secret
+    assert RULES[rule].shown(value) == f"••••{value[-4:]}"
+
+
+@pytest.mark.parametrize("rule", ["CRYPTOGRAM", "JWE"])
+def test_of_other_secrets_it_is_shown_that_they_are_there(rule):
+    assert RULES[rule].secret
+    assert RULES[rule].shown("c2VjcmV0") == "present"
+
+
+def test_nothing_else_is_secret():
+    assert {name for name, rule in RULES.items() if rule.secret} == {"PAN", "PAYMENT_TOKEN", "CRYPTOGRAM", "JWE"}
