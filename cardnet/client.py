@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from cardnet import messages
 from cardnet.call import TraceContext, current
 from cardnet.env import Env
-from cardnet.errors import Fault, Malformed, TimedOut, Unavailable
+from cardnet.errors import Fault, Malformed, NotPermitted, TimedOut, Unauthenticated, Unavailable
 from cardnet.identity import METADATA_KEY
 from cardnet.status import status_of
 from cardnet.trace import Ended, Recorder
@@ -71,6 +71,9 @@ class Channel:
             return response
         except Fault as fault:
             failed = status_of(fault)[0].name
+            if parent and isinstance(fault, Unauthenticated | NotPermitted):
+                # That a service is not let in by the next is its own affair, and not its caller's.
+                raise Unavailable("NEIGHBOUR_REFUSES", "a service does not let another in: check credentials") from None
             raise
         finally:
             if self._recorder and parent and trace:

@@ -39,9 +39,17 @@ def _matches(pattern: str, sentence: str) -> Check:
     return lambda value: None if compiled.fullmatch(value) else sentence
 
 
+def _words(pattern: str, sentence: str) -> Check:
+    return _matches(_NO_PAN + pattern, f"{sentence} and no card number")
+
+
 def _between(least: int, greatest: int) -> Check:
     return lambda value: None if least <= value <= greatest else f"must be from {least} to {greatest:,}"
 
+
+# What people choose freely may hold a card number by mistake, and is kept, shown and sent in clear. The 13 digits or
+# more of our card ranges (cardnet/card.py) are looked for; tokens may pass.
+_NO_PAN = r"(?!.*9999[01]0[0-9]{7})"
 
 # Base64 has two spare bits in the last character before the padding: only the spelling in which they are 0 is taken.
 _CRYPTOGRAM = r"[A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]="
@@ -69,7 +77,7 @@ def _anything(_value: object) -> None:
     return None
 
 
-_KEY = _matches(r"[!-~]{1,64}", "must be 1 to 64 printable ASCII characters without spaces")
+_KEY = _words(r"[!-~]{1,64}", "must be 1 to 64 printable ASCII characters, no spaces")
 
 RULES = {
     "PAN": Rule(pan_fault, masked, secret=True),
@@ -79,7 +87,7 @@ RULES = {
     "CRYPTOGRAM": Rule(_matches(_CRYPTOGRAM, "must be 20 bytes as 28 characters of base64"), _hidden, secret=True),
     "AMOUNT": Rule(_between(1, GREATEST_MINOR)),
     "CURRENCY": Rule(_currency),
-    "MERCHANT_ID": Rule(_matches(r"[A-Za-z0-9 ]{1,15}", "must be 1 to 15 letters, digits and spaces")),
+    "MERCHANT_ID": Rule(_words(r"[A-Za-z0-9 ]{1,15}", "must be 1 to 15 letters, digits and spaces,")),
     "MERCHANT_CATEGORY_CODE": Rule(_matches(r"[0-9]{4}", "must be 4 digits")),
     "ENUM": Rule(_anything),  # messages.py asks the enumeration itself
     "STAN": Rule(_matches(r"(?!000000)[0-9]{6}", "must be 6 digits, not all zero")),
@@ -94,8 +102,8 @@ RULES = {
     "AUTH_CODE": Rule(_matches(r"[A-Z0-9]{6}", "must be 6 capitals and digits")),
     "ACQUIRER_ID": Rule(_matches(r"[0-9]{1,11}", "must be 1 to 11 digits")),
     "COUNTRY": Rule(_matches(r"[0-9]{3}", "must be 3 digits (ISO 3166-1)")),
-    "TEXT": Rule(_matches(r"[ -~]{1,100}", "must be 1 to 100 printable ASCII characters")),
-    "DOMAIN": Rule(_matches(r"[a-z0-9.-]{1,100}", "must be a host name of 1 to 100 characters")),
+    "TEXT": Rule(_words(r"[ -~]{1,100}", "must be 1 to 100 printable ASCII characters")),
+    "DOMAIN": Rule(_words(r"[a-z0-9.-]{1,100}", "must be a host name of 1 to 100 characters")),
     "LAST_FOUR": Rule(_matches(r"[0-9]{4}", "must be 4 digits")),
     "ASSURANCE_LEVEL": Rule(_matches(r"[0-9]{2}", "must be 2 digits")),
     "FLAG": Rule(_anything, lambda value: "yes" if value else "no"),

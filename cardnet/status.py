@@ -64,7 +64,7 @@ def fault_of(code: StatusCode, details: bytes | None, neighbour: str) -> Fault:
     if code is StatusCode.DEADLINE_EXCEEDED:
         return TimedOut("NEIGHBOUR_TIMED_OUT", f"the {neighbour} did not answer in time")
     kind = _FAULTS.get(code)
-    if kind is None or kind in (Unavailable, Unauthenticated, NotPermitted) or not details:
+    if kind is None or not details:
         return Unavailable("NEIGHBOUR_UNAVAILABLE", f"the {neighbour} cannot be reached or cannot answer now")
     return _detailed(kind, Status.FromString(details))
 

@@ -11,9 +11,9 @@ import grpc
 import grpc.aio
 
 from cardnet.border import Border
-from cardnet.errors import TimedOut
+from cardnet.errors import Fault, TimedOut
 from cardnet.messages import MAX_BYTES
-from cardnet.status import DETAILS_KEY, fault_of
+from cardnet.status import DETAILS_KEY, fault_of, status_of
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """The largest answer taken: traces are longer than payments."""
@@ -86,6 +86,10 @@ class InProcessLink:
                 return await self._border.answer(method, data, metadata, timeout_s)
         except TimeoutError:
             raise TimedOut("NEIGHBOUR_TIMED_OUT", f"the {self._neighbour} did not answer in time") from None
+        except Fault as fault:
+            # What a fault means to a caller is the same, whatever wire it comes over.
+            code, _, details = status_of(fault)
+            raise fault_of(code, details, self._neighbour) from None
 
     async def close(self) -> None:
         """Nothing to let go of."""

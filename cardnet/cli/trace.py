@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LATEST = 10
 """How many authorisations are listed."""
 
-COMPLETE_S = 1.5
+COMPLETE_S = 5.0
 """How long a trace may take to be complete; then it is shown as it is."""
 
 _ID = re.compile(r"[0-9a-f]{4,32}")

@@ -32,7 +32,7 @@ class Store:
     A store belongs to one event loop; it connects when first asked, and again after any trouble.
     """
 
-    def __init__(self, url: str, *libraries: str, owner: str, timeout_s: float = 1.0) -> None:
+    def __init__(self, url: str, *libraries: str, owner: str, timeout_s: float = 2.0) -> None:
         self._address = StoreAddress.parse(url)
         self._script = "\n".join(("local functions = {}", *libraries, _DISPATCH))
         self._digest = sha1(self._script.encode(), usedforsecurity=False).hexdigest()

@@ -1,6 +1,5 @@
 """A whole network on this machine: five services, their store and a collector, for one test or one demo."""
 
-import asyncio
 import os
 import tempfile
 import time
@@ -176,11 +175,7 @@ class LocalNetwork:
 
     async def trace(self, trace_id: str) -> Trace:
         """A trace, by its identifier, once it is complete."""
-        try:
-            async with asyncio.timeout(TRACE_TIMEOUT_S):
-                return await self.collector.find(trace_id)
-        except TimeoutError:
-            return self.collector.find_now(trace_id)
+        return await self.collector.find(trace_id, TRACE_TIMEOUT_S)
 
     async def payment(self, answer: CheckoutResponse, elapsed_s: float = 0.0) -> Payment:
         """What a test asserts about an answer of the merchant."""

@@ -25,7 +25,7 @@ class Config(ServiceConfig):
 
     issuer: str
     """The issuer's address, to have accounts verified."""
-    issuer_timeout_s: float = 1.0
+    issuer_timeout_s: float = 2.0
     """How long the issuer may take for it."""
     keys_file: str = ""
     """Where the keys are kept; written if it is not there. Empty: keys for this run alone, whose tokens end with it."""

@@ -51,8 +51,7 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 
     async def complete(self, trace_id: str) -> Trace:
         """The trace, once all of it has come."""
-        async with asyncio.timeout(20):
-            return await self.traces.find(trace_id)
+        return await self.traces.find(trace_id, within_s=20)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -28,7 +28,7 @@ _AMOUNT, _BALANCE, _COUNT = (
 )
 _TIME = "must be a date and time as MMDDhhmmss"
 _ENUM = "must be one of the values that the enumeration defines"
-_KEY = "must be 1 to 64 printable ASCII characters without spaces"
+_KEY = "must be 1 to 64 printable ASCII characters, no spaces and no card number"
 
 
 def disguised(number: str) -> list[str]:
@@ -88,7 +88,16 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "AMOUNT": _all(_AMOUNT, -1, 10**12, 2**53 + 1, 2**63 - 1, -(2**63)),
     "CURRENCY": _all(_CURRENCY, "EUR", "eur", "000", "999", "97", "9780", *disguised("978")),
     "MERCHANT_ID": _all(
-        "must be 1 to 15 letters, digits and spaces", "A" * 16, "SHOP\n", "SHOP\0", "SHÖP", "🛒", "A-1", "A{1}", "A:1"
+        "must be 1 to 15 letters, digits and spaces, and no card number",
+        "9999000000012",
+        "A" * 16,
+        "SHOP\n",
+        "SHOP\0",
+        "SHÖP",
+        "🛒",
+        "A-1",
+        "A{1}",
+        "A:1",
     ),
     "MERCHANT_CATEGORY_CODE": _digits("must be 4 digits", "5732"),
     "ENUM": _all(_ENUM, 7777, -1, 2**31 - 1),
@@ -133,10 +142,17 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "ACQUIRER_ID": _all("must be 1 to 11 digits", "9" * 12, "٣", "12-", "12\n", "bank-one"),
     "COUNTRY": _digits("must be 3 digits (ISO 3166-1)", "840"),
     "TEXT": _all(
-        "must be 1 to 100 printable ASCII characters", "x" * 101, "line\nbreak", "esc\x1b[2J", "Café", "\u202eshop"
+        "must be 1 to 100 printable ASCII characters and no card number",
+        "to 9999000000000012",
+        "x" * 101,
+        "line\nbreak",
+        "esc\x1b[2J",
+        "Café",
+        "\u202eshop",
     ),
     "DOMAIN": _all(
-        "must be a host name of 1 to 100 characters",
+        "must be a host name of 1 to 100 characters and no card number",
+        "9999000000000012.example",
         "x" * 101,
         "Shop.example",
         "shop example",

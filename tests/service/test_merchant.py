@@ -185,14 +185,15 @@ async def test_a_refusal_is_an_answer_and_is_kept_like_one(house, code) -> None:
     assert await shop.calls.Checkout(order(card_on_file_id=id_)) == answer
 
 
-async def test_a_token_that_gets_no_cryptogram_is_declined_without_the_acquirer(house) -> None:
+async def test_a_token_that_gets_no_cryptogram_is_paid_with_all_the_same_for_step_4_has_the_last_word(house) -> None:
     shop, id_ = house.start(), await saved(house)
     house.tsp.response_code = "62"
+    house.acquirer.response_code = "62"
     answer = await shop.calls.Checkout(order(card_on_file_id=id_))
-    assert answer == CheckoutResponse(response_code="62", notice=Code.RESTRICTED_CARD.notice, trace_id=answer.trace_id)
-    assert house.acquirer.asked == []
-    house.tsp.response_code = "00"
-    assert await shop.calls.Checkout(order(card_on_file_id=id_)) == answer
+    assert (answer.response_code, answer.notice) == ("62", Code.RESTRICTED_CARD.notice)
+    [payment] = house.acquirer.asked
+    assert payment.token_data.payment_token
+    assert payment.token_data.cryptogram == ""
 
 
 @pytest.mark.parametrize("silent", [True, False])

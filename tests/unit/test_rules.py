@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cardnet.card import CARD_RANGES
 from cardnet.rules import RULES
 from cardnet.v1 import rule_pb2
 
@@ -108,3 +109,12 @@ def test_of_other_secrets_it_is_shown_that_they_are_there(rule):
 
 def test_nothing_else_is_secret():
     assert {name for name, rule in RULES.items() if rule.secret} == {"PAN", "PAYMENT_TOKEN", "CRYPTOGRAM", "JWE"}
+
+
+@pytest.mark.parametrize("bin_", [bin_ for range_ in CARD_RANGES for bin_ in (range_.low, range_.high)])
+@pytest.mark.parametrize("rule", ["KEY", "TEXT", "MERCHANT_ID", "DOMAIN"])
+def test_what_is_chosen_freely_holds_no_card_number_of_any_range(rule: str, bin_: str) -> None:
+    shortest = bin_ + "00000"
+    assert RULES[rule].check(shortest[:-1]) is None
+    for value in (shortest, f"a{shortest}"):
+        assert str(RULES[rule].check(value)).endswith("and no card number")
