@@ -24,6 +24,9 @@ QUEUE_LENGTH = 8192
 BATCH_DELAY_S = 0.05
 """How long spans are gathered before they are sent."""
 
+BUSY_SPANS, BUSY_DELAY_S = 8, 0.25
+"""With so many gathered at once, the next ones are gathered longer: each sending is a gRPC call like any payment's."""
+
 
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
@@ -67,8 +70,10 @@ class Recorder:
 
     async def run(self) -> None:
         """Send what gathers, until cancelled."""
+        delay_s = BATCH_DELAY_S
         while True:
-            await asyncio.sleep(BATCH_DELAY_S)
+            await asyncio.sleep(delay_s)
+            delay_s = BUSY_DELAY_S if len(self._queue) >= BUSY_SPANS else BATCH_DELAY_S
             await self.flush()
 
     async def flush(self) -> None:
