@@ -155,6 +155,9 @@ def test_the_demo_shows_the_nine_steps_and_five_outcomes_and_is_the_same_in_json
     assert "5 of 5 as expected" in lines
     assert "PAN seen by: network, tsp, issuer   never by: merchant, acquirer" in lines
     assert all(len(line) <= 100 for line in lines)
+    # The README shows what is shown, but for ports and times.
+    first, last = lines.index(taken[0]), lines.index("5 of 5 as expected")
+    assert "\n".join(lines[first : last + 1]) in (ROOT / "README.md").read_text()
     # Two runs, one seed: the same authorisation, down to its identifiers.
     document = json.loads(told.stdout)
     answer = document["trace"]["steps"][-1]["fields"]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cardnet.diagram import draw
+from cardnet.test_cards import TEST_CARDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -10,3 +11,9 @@ ROOT = Path(__file__).parents[2]
 def test_the_picture_of_the_steps_is_drawn_from_the_table() -> None:
     drawn_again = "python -c 'from cardnet.diagram import draw; print(draw(), end=\"\")' > docs/steps.svg"
     assert (ROOT / "docs" / "steps.svg").read_text() == draw(), f"draw it again: {drawn_again}"
+
+
+def test_the_readme_lists_every_test_card_with_its_answer() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for card in TEST_CARDS:
+        assert f"| `{card.name}` | {card.pan} | {card.outcome} {card.outcome.meaning} | {card.note} |" in readme
