@@ -14,14 +14,18 @@ from cardnet.steps import SERVICES
 
 if TYPE_CHECKING:
     from cardnet.cli.terminal import Terminal
+    from cardnet.embedded_store import EmbeddedStore
     from cardnet.testing import LocalNetwork
 
 AFTER_CTRL_C_S = 0.3
 """A terminal's Ctrl-C reaches the services too: one that ends by it has not failed, even if we hear of it first."""
 
+STORE_LOOK_S = 0.5
+"""How long at a time we wait for the store to end: Ctrl-C waits as long at the most."""
+
 
 @click.command(short_help="Run all five services until Ctrl-C.")
-@click.option("--single-process", is_flag=True, help="All services in one process: about five times faster.")
+@click.option("--single-process", is_flag=True, help="All services in one process: twice the payments a second.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Keep accounts and tokens here.")
 @click.option("--seed", default="", help="The same seed gives the same tokens and identifiers.")
 @click.option("--frozen-at", default="", metavar="TIME", help="Stop the clock, such as at 2026-01-15T09:00:00Z.")
@@ -109,6 +113,8 @@ async def _serve(network: "LocalNetwork", header: str, json_: bool) -> None:
         async with asyncio.TaskGroup() as watching:
             for name in network.processes:
                 watching.create_task(_watch(network, name))
+            if network.store:
+                watching.create_task(_watch_store(network.store))
             watching.create_task(asyncio.Event().wait())
     finally:
         await network.stop()
@@ -134,6 +140,16 @@ async def _watch(network: "LocalNetwork", name: str) -> None:
     )
 
 
+async def _watch_store(store: "EmbeddedStore") -> None:
+    """Say so when the store ends by itself, as it does when it cannot write: a full disk, for one."""
+    while not await asyncio.to_thread(store.process.ended, STORE_LOOK_S):
+        pass
+    complain(
+        f"the store ended; it said: {store.last_words()}. Nothing is approved without it. "
+        "Stop everything with Ctrl-C, see to the cause, start again"
+    )
+
+
 def _next(network: "LocalNetwork") -> list[tuple[str, str]]:
     name, merchant, tsp = command_name(), network.addresses["merchant"], network.addresses["tsp"]
     usual = (merchant, tsp, network.collector_address) == ("127.0.0.1:50051", "127.0.0.1:50054", "127.0.0.1:4317")
@@ -153,4 +169,5 @@ def _document(network: "LocalNetwork") -> dict[str, object]:
         "services": dict(network.addresses),
         "collector": network.collector_address,
         "pids": {name: process.pid for name, process in network.processes.items()},
+        "store_pid": network.store.process.pid if network.store else None,
     }

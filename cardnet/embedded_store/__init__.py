@@ -61,6 +61,7 @@ class EmbeddedStore:
         self._acl.touch(mode=0o600)
         self._acl.write_text(acl)
         self._log: BinaryIO | None = None
+        self._log_began = 0
         self._process: ServerProcess | None = None
         atexit.register(self._stop_at_exit, os.getpid())
 
@@ -94,7 +95,7 @@ class EmbeddedStore:
         """Start the server again, or at first: the same data, socket, users and passwords."""
         self._end(signal.SIGTERM)
         log = self._log = self._log or _locked_log(self._folder)
-        log_began = log.seek(0, os.SEEK_END)
+        self._log_began = log.seek(0, os.SEEK_END)
         command = [str(self._server.path), *arguments(self._socket, self._acl)]
         self._process = ServerProcess(command, self._runtime, self._folder, log)
         for pause_s in _PAUSES_S:
@@ -102,8 +103,12 @@ class EmbeddedStore:
                 return
             if self._process.ended(pause_s):
                 break
-        said = (self._folder / "store.log").read_bytes()[log_began:].decode(errors="replace").strip() or "nothing"
-        raise Unavailable("STORE_CANNOT_START", f"the embedded store does not start; it said: {said.splitlines()[-1]}")
+        raise Unavailable("STORE_CANNOT_START", f"the embedded store does not start; it said: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """What the server said last, in its log, since it was started: for when it ended by itself."""
+        said = (self._folder / "store.log").read_bytes()[self._log_began :].decode(errors="replace").strip()
+        return said.splitlines()[-1] if said else "nothing"
 
     def kill(self) -> None:
         """SIGKILL, as in a crash."""

@@ -45,7 +45,7 @@ TRACE_TIMEOUT_S = 5.0
 class LocalNetwork:
     """A network of your own, from `async with` to the end of the block.
 
-    in_process: all five services in this process, about five times faster; else a process each. seed, frozen_at: the
+    in_process: all five services in this process, two to three times faster; else a process each. seed, frozen_at: the
     same seed and time give the same tokens, identifiers, answers and traces. data_dir: keeps accounts and tokens; else
     all is gone in the end. port_base: the merchant's port, the others follow; 0 for any free ones.
     collector_port: where OTLP is received; 0 for any. redis_urls: a store of your own for some or all services.

@@ -146,6 +146,17 @@ def test_a_service_that_dies_is_named_while_the_others_go_on() -> None:
     assert running.stop() == (0, "")
 
 
+def test_a_store_that_dies_is_named_with_its_last_words() -> None:
+    running = Up()
+    os.kill(running.facts["store_pid"], signal.SIGTERM)
+    assert running.process.stderr
+    assert running.process.stderr.readline().startswith("cardnet: error: the store ended; it said: ")
+    refused = running.pay("--card", "approved", "--amount", "1.00")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "store does not answer" in refused.stderr
+    assert running.stop() == (0, "")
+
+
 def test_the_demo_shows_the_nine_steps_and_five_outcomes_and_is_the_same_in_json() -> None:
     shown, told = cardnet("demo"), cardnet("demo", "--json")
     assert (shown.returncode, told.returncode) == (0, 0), shown.stderr + told.stderr
