@@ -93,6 +93,25 @@ def token_fault(digits: str) -> str | None:
     return None
 
 
+# Thirteen digits or more, in one run or in the groups in which cards are printed.
+_LONG = re.compile(r"[0-9]{13}|[0-9]{4}[ -][0-9]{4,6}[ -][0-9]{4,5}")
+_GROUPED = re.compile(r"(?<=[0-9])[ -](?=[0-9]{4})")
+_OURS = re.compile(r"9999[01]0[0-9]{7}")
+# How the numbers of real networks begin and how long they are. They must stand alone: digits within a hexadecimal
+# identifier are no card number.
+_REAL = re.compile(
+    r"(?<![0-9A-Za-z])(4[0-9]{12}(?:[0-9]{3})?|(?:5[1-5]|2[2-7]|35|6[05])[0-9]{14}|3[47][0-9]{13})(?![0-9A-Za-z])"
+)
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether a text holds a card number: one of our ranges, or one that may be somebody's real card."""
+    if not _LONG.search(text):
+        return False
+    digits = _GROUPED.sub("", text)
+    return bool(_OURS.search(digits)) or any(luhn_valid(found[1]) for found in _REAL.finditer(digits))
+
+
 def _number_fault(digits: str) -> str | None:
     if not _NUMBER.fullmatch(digits):
         return "must be 13 to 19 digits"

@@ -71,10 +71,6 @@ class Rng:
         """`count` characters of the alphabet, each drawn anew."""
         return self._random.choices(alphabet, k=count)
 
-    def jitter(self) -> float:
-        """A number from 0 up to 1, to spread retries."""
-        return self._random.random()
-
 
 @dataclass(frozen=True)
 class Env:

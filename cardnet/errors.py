@@ -20,7 +20,7 @@ class Fault(Exception):
 class Malformed(Fault):
     """The message could never have been valid. Nothing was stored."""
 
-    def __init__(self, sentence: str, reason: str = "MALFORMED") -> None:
+    def __init__(self, sentence: str, reason: str) -> None:
         super().__init__(reason, sentence)
 
 

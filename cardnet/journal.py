@@ -1,8 +1,8 @@
 """What a service began and must not lose: written down before it is sent, crossed out when its answer is known.
 
-A payment whose answer does not come is abandoned, and an abandoned payment is reversed until the reversal is
-acknowledged. Because "abandoned" and "answered" exclude each other in one atomic step, nobody is told of an approval
-that is then taken back.
+A payment whose answer does not come is abandoned, and an abandoned payment is reversed until that is acknowledged.
+Because an open entry becomes either "abandoned" or "answered" in one atomic step, nobody is told of an approval that is
+then taken back by itself; an answered one is taken back only when its own caller asks for it.
 """
 
 from importlib import resources
@@ -12,7 +12,7 @@ from cardnet.errors import InProgress, KeyReused, Unavailable
 from cardnet.store import Store
 
 LIBRARY = resources.files("cardnet").joinpath("journal.lua").read_text()
-"""The journal's Redis functions; a service that keeps one gives them to its Store."""
+"""The journal's Lua functions; a service that keeps one gives them to its Store."""
 
 ABANDONED_AFTER_S = 40.0
 """When an entry that nobody crossed out counts as abandoned: longer than any caller may wait."""

@@ -78,6 +78,8 @@ class Money:
         """Read "12.40 EUR" or "1000 JPY". InvalidField if the decimals are not the currency's or it does not fit."""
         amount, _, code = text.partition(" ")
         currency = Currency.named(code)
+        if amount.startswith("-"):
+            raise InvalidField("amount", "must be more than 0")
         if not re.fullmatch(_pattern(currency.exponent), amount):
             raise InvalidField("amount", f"must have {currency.exponent} decimals in {currency.name}")
         minor = int(amount.replace(".", ""))

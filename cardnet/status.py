@@ -63,6 +63,8 @@ def fault_of(code: StatusCode, details: bytes | None, neighbour: str) -> Fault:
     """
     if code is StatusCode.DEADLINE_EXCEEDED:
         return TimedOut("NEIGHBOUR_TIMED_OUT", f"the {neighbour} did not answer in time")
+    if code is StatusCode.RESOURCE_EXHAUSTED:  # gRPC's own, before the service: it certainly did nothing
+        return Overloaded("NEIGHBOUR_OVERLOADED", f"the {neighbour} has more to do than it takes on; ask again soon")
     kind = _FAULTS.get(code)
     if kind is None or not details:
         return Unavailable("NEIGHBOUR_UNAVAILABLE", f"the {neighbour} cannot be reached or cannot answer now")

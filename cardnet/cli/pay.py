@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+MERCHANT = "127.0.0.1:50051"
+"""Where `cardnet up` puts the merchant unless it is told otherwise."""
+
+
 @click.command(short_help="Pay with a test card at a running network.")
 @click.option("--card", "name", required=True, metavar="NAME", help="One of the test cards: see `cardnet cards`.")
 @click.option("--amount", required=True, metavar="12.40", help="With the decimals that the currency has.")
-@click.option("--currency", default="USD", show_default=True, metavar="CODE", help="Three letters (ISO 4217).")
+@click.option("--currency", metavar="CODE", help="Three letters (ISO 4217); the card's own unless given.")
 @click.option("--key", metavar="KEY", help="The idempotency key. The same key pays once; a fresh one if not given.")
-@click.option("--merchant", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT")
+@click.option("--merchant", default=MERCHANT, show_default=True, metavar="HOST:PORT")
 @click.option("--tsp", default="127.0.0.1:50054", show_default=True, metavar="HOST:PORT")
 @click.option("--traceparent", metavar="HEADER", help="Make the payment a part of your own trace (W3C Trace Context).")
 @as_json
 def pay(
     name: str,
     amount: str,
-    currency: str,
+    currency: str | None,
     key: str | None,
     merchant: str,
     tsp: str,
@@ -42,9 +46,14 @@ def pay(
 
     Exit codes: 0 approved, 1 refused, 2 could not ask.
     """
-    card, money = test_card(name), Money.parse(f"{amount} {currency}")
+    card = test_card(name)
+    money = Money.parse(f"{amount} {currency or card.balance.currency.name}")
+    if not money.minor:
+        raise InvalidField("amount", "must be more than 0")
     if traceparent and not _TRACEPARENT.fullmatch(traceparent):
-        raise InvalidField("traceparent", "must be 00-(32 hexadecimal digits)-(16 hexadecimal digits)-01")
+        raise InvalidField(
+            "traceparent", "must be 00-(32 hexadecimal digits)-(16 hexadecimal digits)-(2 hexadecimal digits)"
+        )
     shop, vault = checked_address("merchant", merchant), checked_address("tsp", tsp)
 
     from cardnet.cardholder import CardNotSaved
@@ -56,7 +65,7 @@ def pay(
     if json_:
         print_json(_document(card, money, key, answer))
     else:
-        _tell(card, money, answer)
+        _tell(card, money, answer, merchant)
     return 0 if answer.approved else 1
 
 
@@ -67,14 +76,14 @@ async def _pay(
     from cardnet.cli.asking import channel
     from cardnet.env import Env
 
-    key = key or f"pay-{Env.of('cli').rng.hex(8)}"
+    key = key or f"pay{Env.of('cli').rng.hex(8)}"
     async with channel("merchant", merchant) as shop, channel("tsp", tsp) as vault:
         cardholder = Cardholder(shop, vault)
         saved = await cardholder.save_card(card.pan, card.expiry)
         return key, await cardholder.pay(saved.id, money, key, traceparent)
 
 
-def _tell(card: TestCard, money: Money, answer: "CheckoutResponse") -> None:
+def _tell(card: TestCard, money: Money, answer: "CheckoutResponse", merchant: str) -> None:
     from cardnet.cli.terminal import Terminal, style_of
 
     terminal = Terminal()
@@ -84,7 +93,9 @@ def _tell(card: TestCard, money: Money, answer: "CheckoutResponse") -> None:
     terminal.say((said, style_of(said)), "  ", "  ".join((str(money), f"card ••••{card.last_four}", *details)))
     terminal.say(answer.notice)
     terminal.say(("trace ", "dim"), answer.trace_id)
-    terminal.say(("steps ", "dim"), f"{command_name()} trace {answer.trace_id[:SHOWN_DIGITS]}")
+    # Where the network is not at its usual ports its collector is not either, and only `cardnet up` said where.
+    at = "" if merchant == MERCHANT else " --collector HOST:PORT"
+    terminal.say(("steps ", "dim"), f"{command_name()} trace {answer.trace_id[:SHOWN_DIGITS]}{at}")
 
 
 def _tell_not_saved(code: ResponseCode, sentence: str, json_: bool) -> int:

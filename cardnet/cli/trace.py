@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cardnet.cli.words import as_json, checked_address, print_json
+from cardnet.cli.words import as_json, checked_address, command_name, print_json
 from cardnet.errors import Fault, InvalidField
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def _show_latest(traces: "list[Trace]", json_: bool) -> None:
         return
     if not traces:
         raise Fault(
-            "NO_TRACES", "no authorisation has been recorded yet; make one: cardnet pay --card approved --amount 12.40"
+            "NO_TRACES",
+            f"no authorisation has been recorded yet; make one: {command_name()} pay --card approved --amount 12.40",
         )
 
     from cardnet.cli.terminal import Terminal

@@ -11,10 +11,8 @@ ADMIN: Final = "ADMIN"
 _SERVICE_COMMANDS: Final = (
     "+ping +hello +auth +select +evalsha +script|load "
     "+get +set +setnx +incr +del +exists "
-    "+hget +hset +hsetnx +hdel +hmget +hgetall +hincrby +hexists "
-    "+zadd +zrem +zcard +zrange +zrangebyscore "
-    "+sadd +srem +scard +smembers "
-    "+rpush +lrange"
+    "+hget +hset +hdel +hmget +hgetall +hincrby +hexists "
+    "+zadd +zrem +zrangebyscore"
 )
 """All that a service sends or its Lua functions call: Redis checks both against the same list."""
 

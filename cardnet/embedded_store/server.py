@@ -16,7 +16,7 @@ from cardnet.errors import Unavailable
 from cardnet.store.wire import pack
 
 _VERSION: Final = re.compile(r"v=(([0-9]+)\.[0-9]+\.[0-9]+)")
-_OLDEST: Final = 7  # Functions, and rights to single subcommands, began with Redis 7.0; Valkey began at 7.2
+_OLDEST: Final = 7  # rights to single subcommands, such as SCRIPT LOAD, began with Redis 7.0; Valkey began at 7.2
 
 _SETTINGS: Final = {
     "port": "0",  # the unix socket is the only door
@@ -60,7 +60,7 @@ def find_server() -> ServerBinary:
 
 
 def arguments(socket_path: Path, acl_path: Path) -> list[str]:
-    """The server's command line: the same durability and caution as in `docker-compose.yml`."""
+    """The server's command line: durable and cautious, as a serious installation's."""
     chosen = {"unixsocket": str(socket_path), "aclfile": str(acl_path), **_SETTINGS}
     return [word for name, value in chosen.items() for word in (f"--{name}", value)]
 

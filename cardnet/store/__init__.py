@@ -91,7 +91,7 @@ class Store:
         try:
             return await wire.send(command)
         except ConnectionError:
-            raise self._silent("does not answer; is Redis running?") from None
+            raise self._silent("does not answer; is it running?") from None
 
     def _accepted(self, reply: Any) -> Any:
         """The reply, unless it is an error."""

@@ -1,5 +1,6 @@
 """The pytest plugin: `cardnet_network`, a payment network of a test's own.
 
+    @pytest.mark.asyncio
     async def test_a_card_on_file_is_charged(cardnet_network):
         card = await cardnet_network.save_card("approved")
         payment = await cardnet_network.checkout(card, "12.40 USD")

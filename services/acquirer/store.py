@@ -12,7 +12,7 @@ from cardnet.v1.payment_pb2 import TransactionKey
 from services.acquirer.domain import rrn_prefix, stan, transmission_time
 
 LIBRARIES = (journal.LIBRARY,)
-"""The Redis functions of this store: the journal's alone."""
+"""The Lua functions of this store: the journal's alone."""
 
 
 def payment_id(caller: str, merchant_id: str, payment_reference: str) -> str:

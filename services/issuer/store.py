@@ -11,7 +11,7 @@ from cardnet.store import Store
 from services.issuer.domain import Account, Answer, Cryptogram, Purchase, Status, TokenState, Transaction
 
 LIBRARY = resources.files("services.issuer").joinpath("store.lua").read_text("utf-8")
-"""The ledger's Redis functions, one for each decision that must be taken in one piece."""
+"""The ledger's Lua functions, one for each decision that must be taken in one piece."""
 
 
 class RedisLedger:

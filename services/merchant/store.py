@@ -6,7 +6,7 @@ from cardnet.store import Store
 from services.merchant.domain import CardOnFile
 
 LIBRARIES = (journal.LIBRARY,)
-"""The Redis functions of this store. A card on file is a plain hash: writing it twice is writing it once."""
+"""The Lua functions of this store. A card on file is a plain hash: writing it twice is writing it once."""
 
 
 class RedisCardsOnFile:

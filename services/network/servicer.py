@@ -16,7 +16,7 @@ from cardnet.v1.network_pb2 import (
     RouteReversalResponse,
 )
 from cardnet.v1.network_pb2_grpc import NetworkServicer as NetworkServicerBase
-from services.network.domain import WITHOUT_ISSUER, WITHOUT_TSP, same_account
+from services.network.domain import WITHOUT_ISSUER, WITHOUT_TSP, same_account, settles
 from services.network.store import ReversalBook
 from services.network.swap import (
     answer_without_card,
@@ -64,7 +64,9 @@ class NetworkServicer(NetworkServicerBase):
 
     async def reverse_later(self, due: Due) -> None:
         """Send a reversal that was noted. Raises a Fault while it is not acknowledged."""
-        await self._reverse(RouteReversalRequest.FromString(due.payload))
+        answer = await self._reverse(RouteReversalRequest.FromString(due.payload))
+        if not settles(answer.response_code):
+            raise Unavailable("REVERSAL_NOT_TAKEN_ON", "the issuer did not take a reversal on")
 
     async def _ask_issuer(self, request: AuthoriseRequest) -> AuthoriseResponse:
         response: AuthoriseResponse = await self._issuer.Authorise(request)

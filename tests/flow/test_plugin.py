@@ -41,6 +41,11 @@ def test_the_fixture_works_in_either_mode(tmp_path: Path, mode: str) -> None:
     assert "1 passed" in said, said
 
 
+def test_the_example_of_the_readme_passes_as_it_stands(tmp_path: Path) -> None:
+    _, _, rest = (ROOT / "README.md").read_text().partition("```python\n")
+    assert "1 passed" in run_pytest(tmp_path, rest.partition("```")[0])
+
+
 def test_a_failure_shows_the_steps_of_the_last_payment(tmp_path: Path) -> None:
     said = run_pytest(tmp_path, PAYS.format(card="insufficient-funds"))
     assert "1 failed" in said

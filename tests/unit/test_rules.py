@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cardnet.card import CARD_RANGES
+from cardnet.card import CARD_RANGES, holds_card_number
 from cardnet.rules import RULES
 from cardnet.v1 import rule_pb2
 
@@ -118,3 +118,40 @@ def test_what_is_chosen_freely_holds_no_card_number_of_any_range(rule: str, bin_
     assert RULES[rule].check(shortest[:-1]) is None
     for value in (shortest, f"a{shortest}"):
         assert str(RULES[rule].check(value)).endswith("and no card number")
+
+
+REAL = [
+    "4111111111111111",
+    "5555555555554444",
+    "2223003122003222",
+    "378282246310005",
+    "6011111111111117",
+    "3530111333300000",
+]
+"""Test numbers that real networks publish (standards: public test numbers)."""
+
+
+GROUPED = ["4111 1111 1111 1111", "5555-5555-5555-4444", "3782 822463 10005", "9999-0000-0000-0012"]
+
+
+@pytest.mark.parametrize("number", REAL + GROUPED)
+@pytest.mark.parametrize("form", ["{}", "order-{}", "pay:{}!"])
+def test_nor_what_may_be_a_real_card(number: str, form: str) -> None:
+    text = form.format(number)
+    assert holds_card_number(text)
+    assert RULES["TEXT"].check(text) == "must be 1 to 100 printable ASCII characters and no card number"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9999400000000014",
+        "order-4111111111111112",
+        "1700000000000",
+        "f4111111111111111",
+        "0af7651916cd43dd8448eb211c80319c",
+    ],
+)
+def test_a_token_an_order_number_and_an_identifier_are_no_card_numbers(text: str) -> None:
+    assert not holds_card_number(text)
+    assert RULES["KEY"].check(text) is None

@@ -75,7 +75,7 @@ async def test_without_a_server_a_command_fails_at_once(tmp_path: Path) -> None:
     fault = await fault_of(store, "PING")
     assert (fault.reason, str(fault)) == (
         "STORE_UNAVAILABLE",
-        "the issuer's store does not answer; is Redis running?",
+        "the issuer's store does not answer; is it running?",
     )
     assert not await store.ping()
 
