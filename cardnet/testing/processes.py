@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import cardnet
@@ -49,13 +50,13 @@ class ServiceProcess:
     async def stop(self) -> None:
         """Ask it to finish and wait until it has."""
         if self._process and self._process.returncode is None:
-            self._process.terminate()
+            self._signal(signal.SIGTERM)
             self.resume()  # or else one that is paused would not hear of it
             await self._process.wait()
 
     async def kill(self) -> None:
         """End it at once, as a crash does."""
-        self._running.kill()
+        self._signal(signal.SIGKILL)
         await self._running.wait()
 
     async def ended(self) -> str:
@@ -66,11 +67,17 @@ class ServiceProcess:
 
     def pause(self) -> None:
         """Stop it from running, as a machine does that hangs."""
-        self._running.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it run again."""
-        self._running.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not by the process object: before it sends, it looks whether the process has ended, and whoever finds that out
+        # first takes the exit code away from asyncio, which then warns of an unknown child.
+        with suppress(ProcessLookupError):
+            os.kill(self._running.pid, number)
 
     @property
     def _running(self) -> asyncio.subprocess.Process:

@@ -26,7 +26,21 @@ def run_pytest(folder: Path, test: str, *options: str) -> str:
     installed = any(entry.name == "cardnet" for entry in entry_points(group="pytest11"))
     plugin = () if installed else ("-p", "cardnet.testing.plugin")
     (folder / "test_it.py").write_text(test)
-    command = (sys.executable, "-m", "pytest", *plugin, "-p", "no:valkey", "-p", "no:cacheprovider", "--no-header")
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        *plugin,
+        "-p",
+        "no:valkey",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",
+        "-p",
+        "no:xdist",
+        "--no-header",
+    )
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
     # Not below our own settings: the folder is a project of its own.
     result = subprocess.run(
