@@ -27,7 +27,9 @@ CHANNEL_OPTIONS = (
     ("grpc.enable_retries", 0),
     # A service that comes back is found again within half a second (measured: 0.3 s against 0.9 s by default).
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # By its name a pause; to gRPC also the time that a connection may take to come about. One that is refused is tried
+    # again after the back-off above all the same.
+    ("grpc.min_reconnect_backoff_ms", 20_000),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
