@@ -24,11 +24,13 @@ class CardRange:
     type: str
     token_low: str
     token_high: str
+    issuer_identity: str
+    """The caller who may act on these cards, by its name in cardnet/identity.py: one processor for both issuers."""
 
 
 CARD_RANGES = (
-    CardRange("99990000", "99990099", "issuer A", "SIMC1", "credit", "99994000", "99994099"),
-    CardRange("99991000", "99991099", "issuer B", "SIMD1", "debit", "99994100", "99994199"),
+    CardRange("99990000", "99990099", "issuer A", "SIMC1", "credit", "99994000", "99994099", "issuer"),
+    CardRange("99991000", "99991099", "issuer B", "SIMD1", "debit", "99994100", "99994199", "issuer"),
 )
 """Each range of cards and the range of tokens that stand for them, so that a token keeps the card's product."""
 

@@ -10,9 +10,16 @@ from cardnet.encrypted_card import encrypt
 from cardnet.errors import Fault
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode
-from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse, SaveCardRequest, SaveCardResponse
+from cardnet.v1.merchant_pb2 import (
+    CheckoutRequest,
+    CheckoutResponse,
+    ConfirmCardRequest,
+    ConfirmCardResponse,
+    SaveCardRequest,
+    SaveCardResponse,
+)
 from cardnet.v1.merchant_pb2_grpc import MerchantStub
-from cardnet.v1.token_service_pb2 import GetEncryptionKeyRequest, GetEncryptionKeyResponse
+from cardnet.v1.token_service_pb2 import GetEncryptionKeyRequest, GetEncryptionKeyResponse, TokenDecision
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 
 
@@ -32,6 +39,10 @@ class CardOnFile:
     pan_last_four: str
     token_last_four: str
     par: str
+    token_reference_id: str
+    """The token's name that reveals nothing of it, by which issuer and operator know it."""
+    passcode_awaited: bool
+    """Whether the issuer sent a passcode: until it is given (`Cardholder.confirm`) the card cannot be paid with."""
 
 
 class Cardholder:
@@ -50,7 +61,21 @@ class Cardholder:
         )
         if not saved.saved:
             raise CardNotSaved(ResponseCode(saved.response_code), saved.notice)
-        return CardOnFile(saved.card_on_file_id, saved.pan_last_four, saved.token_last_four, saved.par)
+        return CardOnFile(
+            id=saved.card_on_file_id,
+            pan_last_four=saved.pan_last_four,
+            token_last_four=saved.token_last_four,
+            par=saved.par,
+            token_reference_id=saved.token_reference_id,
+            passcode_awaited=saved.decision == TokenDecision.TOKEN_DECISION_STEP_UP,
+        )
+
+    async def confirm(self, card: CardOnFile, passcode: str) -> ConfirmCardResponse:
+        """Give the shop the passcode that the issuer sent, six digits. The answer says whether it was right."""
+        answer: ConfirmCardResponse = await self._merchant.ConfirmCard(
+            ConfirmCardRequest(customer_id=self._customer_id, card_on_file_id=card.id, passcode=passcode)
+        )
+        return answer
 
     async def encrypted(self, pan: str, expiry: str) -> str:
         """The card as a JWE that only the token service provider can open."""

@@ -25,6 +25,8 @@ class ServiceConfig:
     """Makes identifiers repeat from run to run; empty for real chance."""
     frozen_at: str = ""
     """Stops the clock at this time (ISO 8601, with zone); empty for the real time."""
+    clock_file: str = ""
+    """The file by which the clock is moved on (SharedClock in cardnet/env.py); empty where it cannot be."""
 
 
 class SettingMissing(Exception):

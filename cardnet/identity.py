@@ -17,9 +17,12 @@ ANYONE = "anyone"
 MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER = "merchant", "acquirer", "network", "tsp", "issuer"
 OPERATOR = "operator"
 """The one who sets a test up and looks behind the counter."""
+DISCLOSER = "discloser"
+"""The one who may learn a PAN without a payment. The network may not."""
 
 MAY_CALL = {
     "/cardnet.v1.Merchant/SaveCard": {ANYONE},
+    "/cardnet.v1.Merchant/ConfirmCard": {ANYONE},
     "/cardnet.v1.Merchant/Checkout": {ANYONE},
     "/cardnet.v1.Acquirer/SubmitPayment": {MERCHANT},
     "/cardnet.v1.Acquirer/ReversePayment": {MERCHANT},
@@ -27,15 +30,39 @@ MAY_CALL = {
     "/cardnet.v1.Network/RouteReversal": {ACQUIRER},
     "/cardnet.v1.TokenService/GetEncryptionKey": {ANYONE},
     "/cardnet.v1.TokenService/RequestToken": {MERCHANT},
+    "/cardnet.v1.TokenService/ConfirmCardholder": {MERCHANT},
     "/cardnet.v1.TokenService/RequestCryptogram": {MERCHANT},
+    "/cardnet.v1.TokenLifecycle/SuspendToken": {MERCHANT, ISSUER, OPERATOR},
+    "/cardnet.v1.TokenLifecycle/ResumeToken": {MERCHANT, ISSUER, OPERATOR},
+    "/cardnet.v1.TokenLifecycle/ActivateToken": {ISSUER, OPERATOR},
+    "/cardnet.v1.TokenLifecycle/UnlinkToken": {MERCHANT, ISSUER, OPERATOR},
+    "/cardnet.v1.TokenLifecycle/UpdateTokenAttributes": {MERCHANT, ISSUER, OPERATOR},
+    "/cardnet.v1.TokenLifecycle/GetToken": {MERCHANT, ISSUER, OPERATOR},
+    "/cardnet.v1.TokenNotifications/FollowTokens": {MERCHANT},
     "/cardnet.cde.v1.TokenVault/Detokenise": {NETWORK},
     "/cardnet.cde.v1.TokenVault/RecallTransaction": {NETWORK},
-    "/cardnet.cde.v1.TokenOperator/ChangeTokenState": {OPERATOR},
+    "/cardnet.cde.v1.TokenVault/FindTransaction": {NETWORK},
+    "/cardnet.cde.v1.TokenDisclosure/DetokeniseWithoutVerification": {DISCLOSER},
+    "/cardnet.cde.v1.PanLifecycle/ReplacePan": {ISSUER, OPERATOR},
+    "/cardnet.cde.v1.PanLifecycle/UpdatePanExpiry": {ISSUER, OPERATOR},
+    "/cardnet.cde.v1.PanLifecycle/ReportPanLost": {ISSUER, OPERATOR},
+    "/cardnet.cde.v1.PanLifecycle/EnquirePar": {ISSUER, OPERATOR, NETWORK},
+    "/cardnet.cde.v1.TokenOperator/ListTokens": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/ListRequestors": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/RegisterRequestor": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/SetWebhook": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/Unseal": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/ListKeys": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/RotateKey": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/BackUpVault": {OPERATOR},
+    "/cardnet.cde.v1.TokenOperator/RestoreVault": {OPERATOR},
     "/cardnet.cde.v1.Issuer/Authorise": {NETWORK},
     "/cardnet.cde.v1.Issuer/Reverse": {NETWORK},
     "/cardnet.cde.v1.Issuer/VerifyAccount": {TSP},
+    "/cardnet.cde.v1.Issuer/CheckPasscode": {TSP},
     "/cardnet.cde.v1.IssuerOperator/OpenAccount": {OPERATOR},
     "/cardnet.cde.v1.IssuerOperator/GetAccount": {OPERATOR},
+    "/cardnet.cde.v1.IssuerOperator/ReadPasscode": {OPERATOR},
     "/cardnet.v1.Traces/GetTrace": {ANYONE},
     "/cardnet.v1.Traces/ListTraces": {ANYONE},
 }
@@ -52,6 +79,11 @@ class Callers:
         self._digests = {name: bytes.fromhex(digest) for name, digest in digests.items()}
         self._known: dict[str, str] = {}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all of them."""
+        return frozenset(self._digests)
+
     @classmethod
     def parse(cls, text: str) -> "Callers":
         """Read "merchant=SHA256,operator=SHA256"."""
@@ -61,7 +93,7 @@ class Callers:
         """The caller's name. Unauthenticated or NotPermitted if it may not call this method (a gRPC path)."""
         caller = ANYONE if credential is None else self._recognise(credential)
         allowed = MAY_CALL.get(method, set())
-        if _role(caller) in allowed or ANYONE in allowed:
+        if role_of(caller) in allowed or ANYONE in allowed:
             return caller
         if caller == ANYONE:
             raise Unauthenticated(
@@ -81,7 +113,7 @@ class Callers:
         raise Unauthenticated("CREDENTIAL_UNKNOWN", "the credential is not one that this service knows")
 
 
-def _role(caller: str) -> str:
+def role_of(caller: str) -> str:
     """What a caller is: "merchant" is a merchant, and so is "other-merchant"."""
     return caller.rpartition("-")[2]
 

@@ -3,6 +3,7 @@
 The rules are read from the protos' own field options once for each message type and kept as a plan.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -74,35 +75,44 @@ def iso8583_fields(kind: Descriptor) -> dict[str, int]:
 def _check_fields(message: Message) -> None:
     for name, rule, _, required, repeated, nested, _ in _plan(message.DESCRIPTOR):
         if nested:
-            _check_nested(message, name, required)
+            _check_nested(message, name, repeated, required)
             continue
         value = getattr(message, name)
-        if repeated:
-            broken = next(filter(None, map(rule, value)), None)
-        elif value:
-            broken = rule(value)
-        else:
+        if not value:
             broken = "must be given" if required else None
+        elif repeated:
+            broken = next(filter(None, map(rule, value)), None)
+        else:
+            broken = rule(value)
         if broken:
             raise InvalidField(name, broken)
 
 
-def _check_nested(message: Message, name: str, required: bool) -> None:
-    if not message.HasField(name):
-        if required:
-            raise InvalidField(name, "must be given")
-        return
+def _check_nested(message: Message, name: str, repeated: bool, required: bool) -> None:
+    found = _nested(message, name, repeated)
+    if required and not found:
+        raise InvalidField(name, "must be given")
     try:
-        _check_fields(getattr(message, name))
+        for one in found:
+            _check_fields(one)
     except InvalidField as violation:
         raise violation.within(name) from None
+
+
+def _nested(message: Message, name: str, repeated: bool) -> Sequence[Message]:
+    if repeated:
+        return getattr(message, name)  # type: ignore[no-any-return]
+    return (getattr(message, name),) if message.HasField(name) else ()
 
 
 def _show(message: Message, into: dict[str, str]) -> None:
     for name, _, shown, _, repeated, nested, _ in _plan(message.DESCRIPTOR):
         if nested:
-            if message.HasField(name):
-                _show(getattr(message, name), into)
+            found = _nested(message, name, repeated)
+            if repeated and found:
+                into[name] = str(len(found))  # many of a kind would stand under the same names
+            elif found:
+                _show(found[0], into)
         elif value := getattr(message, name):
             into[name] = ", ".join(map(shown, value)) if repeated else shown(value)
 

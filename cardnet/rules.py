@@ -17,6 +17,10 @@ Check = Callable[[Any], str | None]
 Shown = Callable[[Any], str]
 
 
+MOST_SEALED_BYTES = 12 * 1024
+"""A message has room for so much beside what else it says."""
+
+
 class Rule(NamedTuple):
     """A kind of field: what its values are held to, how they are shown, and whether they are secret."""
 
@@ -71,6 +75,10 @@ def _currency(value: str) -> str | None:
     return None if value in CURRENCY_NUMBERS else "must be the ISO 4217 number of a currency this network knows"
 
 
+def _sealed(value: bytes) -> str | None:
+    return None if len(value) <= MOST_SEALED_BYTES else f"must be at most {MOST_SEALED_BYTES:,} bytes"
+
+
 def _anything(_value: object) -> None:
     return None
 
@@ -112,5 +120,11 @@ RULES = {
     "COUNT": Rule(_between(0, 999_999_999)),
     "DOCUMENT": Rule(lambda value: None if len(value) <= 1_048_576 else "must be at most 1 MiB"),
     "ECI": Rule(_matches(r"[0-9]{2}", "must be 2 digits")),
+    "PASSCODE": Rule(_matches(r"[0-9]{6}", "must be 6 digits"), _hidden, secret=True),
+    "TIMESTAMP": Rule(_matches(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", "must be a time in UTC")),
+    "URL": Rule(_words(r"https?://[!-~]{1,192}", "must be an http or https address of at most 200 characters")),
+    "SECRET": Rule(_matches(r"[0-9a-f]{64}", "must be 64 lower-case hexadecimal digits"), _hidden, secret=True),
+    "IDENTITY": Rule(_matches(r"[a-z][a-z0-9-]{0,31}", "must be 1 to 32 of a-z, 0-9 and -")),
+    "SEALED": Rule(_sealed, lambda value: f"{len(value)} bytes", secret=True),
 }
 """Every rule by the name that the protos give it, less the prefix RULE_."""

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import grpc
@@ -34,16 +35,16 @@ GRACE_S = 2.0
 
 
 class Health(health.aio.HealthServicer):  # type: ignore[misc]
-    """The standard health service. A service that cannot reach its store is not serving."""
+    """The standard health service. A service that cannot reach its store is not serving, nor one that is sealed."""
 
     def __init__(self, service: Service) -> None:
         super().__init__()
         self._service = service
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-        """Ask the store first, so that the answer is about now."""
-        reachable = await self._service.store.ping()
-        status = health_pb2.HealthCheckResponse.SERVING if reachable else health_pb2.HealthCheckResponse.NOT_SERVING
+        """Ask the service first, so that the answer is about now."""
+        serving = await self._service.serving()
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", *_services(self._service.border)):
             await self.set(name, status)
         return await super().Check(request, context)
@@ -53,7 +54,10 @@ class _Methods(grpc.GenericRpcHandler):
     """Hands every method of a border to it as bytes; parsing is the border's, which says what is wrong with them."""
 
     def __init__(self, border: Border) -> None:
-        self._handlers = {method: _handler(border, method) for method in border.methods}
+        self._handlers = {
+            method: _stream_handler(border, method) if border.streams(method) else _handler(border, method)
+            for method in border.methods
+        }
 
     def service(self, handler_call_details: Any) -> Any:
         return self._handlers.get(handler_call_details.method)
@@ -66,15 +70,40 @@ def methods_of(border: Border) -> grpc.GenericRpcHandler:
 
 def _handler(border: Border, method: str) -> Any:
     async def answer(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         try:
-            return await border.answer(method, data, metadata, context.time_remaining())
+            return await border.answer(method, data, _metadata(context), context.time_remaining())
         except Fault as fault:
-            code, sentence, details = status_of(fault)
-        await context.abort(code, sentence, ((DETAILS_KEY, details),))
+            told = fault
+        await _tell(context, told)
         return b""  # never: abort raises
 
     return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def _stream_handler(border: Border, method: str) -> Any:
+    # No generator, which gRPC would leave open when its caller goes while it writes; what is written is taken by the
+    # caller at its own pace, and we wait for that.
+    async def answer(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        try:
+            stream = border.stream(method, data, _metadata(context), context.time_remaining())
+            async with aclosing(stream):
+                async for answer in stream:
+                    await context.write(answer)
+            return
+        except Fault as fault:
+            told = fault
+        await _tell(context, told)
+
+    return grpc.unary_stream_rpc_method_handler(answer)
+
+
+def _metadata(context: grpc.aio.ServicerContext[bytes, bytes]) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+
+async def _tell(context: grpc.aio.ServicerContext[bytes, bytes], fault: Fault) -> None:
+    code, sentence, details = status_of(fault)
+    await context.abort(code, sentence, ((DETAILS_KEY, details),))
 
 
 def _services(border: Border) -> list[str]:
@@ -122,7 +151,7 @@ def _loop() -> Any:
 
 
 async def _serve(name: str, build: Build[C], config: C) -> None:
-    env = Env.of(name, config.seed, config.frozen_at)
+    env = Env.of(name, config.seed, config.frozen_at, config.clock_file)
     sinks: list[Sink] = [OtlpSink(endpoint) for endpoint in config.collector.split(",") if endpoint]
     service = build(config, env, sinks)
     stop = _told_to_stop()
@@ -130,6 +159,7 @@ async def _serve(name: str, build: Build[C], config: C) -> None:
     server, port = await listen(service, config.listen)
     print(f"ready {port}", flush=True)
     await stop.wait()
+    service.border.stop_streams()  # or they would take all of the grace
     await server.stop(GRACE_S)
     await service.stop()
 

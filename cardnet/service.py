@@ -38,6 +38,7 @@ class Service:
         self._connect = connect
         self._channels: list[Channel] = []
         self._preparations: list[Callable[[], Awaitable[None]]] = []
+        self._conditions: list[Callable[[], bool]] = []
         self._background: list[Callable[[], Coroutine[Any, Any, None]]] = [self.recorder.run]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -55,6 +56,14 @@ class Service:
     def beside(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Have something run from start to stop."""
         self._background.append(run)
+
+    def serving_while(self, holds: Callable[[], bool]) -> None:
+        """Have the service say in its health that it is not serving while this does not hold."""
+        self._conditions.append(holds)
+
+    async def serving(self) -> bool:
+        """Whether it can answer at this moment: it reaches its store, and all that it needs holds."""
+        return await self.store.ping() and all(holds() for holds in self._conditions)
 
     async def start(self) -> None:
         """Open the store and begin what runs beside. Raises Unavailable when the store cannot be reached."""

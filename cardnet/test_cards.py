@@ -1,7 +1,7 @@
 """The test cards: each brings its outcome about by what it is, so that a test needs no switch.
 
 The accounts stand at the issuer from the start. An account that is lost, expired or empty can be put on file all the
-same: it behaves as if it had gone bad after the card was saved.
+same: it behaves as if it had gone bad after the card was saved. A card whose issuer does not verify its account cannot.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ from cardnet.money import Currency, Money
 from cardnet.response_code import ResponseCode
 
 Status = Literal["OPEN", "LOST", "STOLEN", "BLOCKED", "DO_NOT_HONOUR", "SILENT"]
+Verification = Literal["ACCOUNT", "PASSCODE", "PASSCODE_WRONG", "DECLINE", "INELIGIBLE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestCard:
-    """A card that anybody may use here, and what comes of paying with it."""
+    """A card that anybody may use here, and what comes of saving it and paying with it."""
 
     __test__ = False  # not a test itself, whatever pytest thinks of the name
 
@@ -29,7 +30,14 @@ class TestCard:
     status: Status = "OPEN"
     purchase_limit: Money | None = None
     token_state: Literal["ACTIVE", "SUSPENDED"] = "ACTIVE"  # noqa: S105 - a state, not a secret
+    verification: Verification = "ACCOUNT"
+    """What its issuer does to verify the account before a token is issued."""
+    successor: str = ""
+    """The number of the card that replaced it, with the same expiry and an account in order. Empty: none did."""
+    saving_outcome: ResponseCode = ResponseCode.APPROVED
+    """What comes of saving it. Where that is a refusal there is nothing to pay with, and `outcome` is the same."""
     outcome: ResponseCode
+    """What comes of saving it and paying with it at once."""
     note: str
 
     @property
@@ -148,6 +156,54 @@ TEST_CARDS = (
         token_state="SUSPENDED",  # noqa: S106 - a state, not a secret
         outcome=ResponseCode.RESTRICTED_CARD,
         note="its tokens are suspended: step 4 refuses, the issuer is not asked",
+    ),
+    TestCard(
+        name="ineligible",
+        pan=_pan(_CREDIT, 57),
+        expiry="3011",
+        balance=_PLENTY,
+        verification="INELIGIBLE",
+        saving_outcome=ResponseCode.NOT_PERMITTED_TO_CARD,
+        outcome=ResponseCode.NOT_PERMITTED_TO_CARD,
+        note="cannot be saved: its issuer has no tokens for it",
+    ),
+    TestCard(
+        name="idv-declined",
+        pan=_pan(_CREDIT, 105),
+        expiry="3011",
+        balance=_PLENTY,
+        verification="DECLINE",
+        saving_outcome=ResponseCode.DO_NOT_HONOUR,
+        outcome=ResponseCode.DO_NOT_HONOUR,
+        note="cannot be saved: its issuer declines to verify the account",
+    ),
+    TestCard(
+        name="step-up",
+        pan=_pan(_CREDIT, 55),
+        expiry="3011",
+        balance=_PLENTY,
+        verification="PASSCODE",
+        outcome=ResponseCode.TOKEN_NOT_IN_USE,
+        note="its token is inactive until its issuer's one-time passcode is given: then 00",
+    ),
+    TestCard(
+        name="step-up-failed",
+        pan=_pan(_CREDIT, 75),
+        expiry="3011",
+        balance=_PLENTY,
+        verification="PASSCODE_WRONG",
+        outcome=ResponseCode.TOKEN_NOT_IN_USE,
+        note="its token stays inactive: no passcode is ever right",
+    ),
+    TestCard(
+        name="replaced",
+        pan=_pan(_CREDIT, 141),
+        expiry="3011",
+        balance=_PLENTY,
+        status="LOST",
+        successor=_pan(_CREDIT, 142),
+        outcome=ResponseCode.LOST_CARD,
+        note=f"lost; replaced by {_pan(_CREDIT, 142)}, to which its token can be moved: then 00",
     ),
     TestCard(
         name="issuer-down",

@@ -50,6 +50,8 @@ class Ended(NamedTuple):
     response: Message | None
     fault: str
     """The gRPC status code's name, or empty."""
+    answers: int | None = None
+    """How many answers there were, where they are a stream; they are counted and not recorded."""
 
 
 class Recorder:
@@ -105,6 +107,8 @@ class Recorder:
         span.parent_span_id = bytes.fromhex(ended.parent_span_id)
         span.start_time_unix_nano = ended.start_ns
         span.end_time_unix_nano = ended.end_ns
+        if ended.answers is not None:
+            _put(span, "cardnet.response.count", str(ended.answers))
         call = ended.method.rpartition("/")[2]
         for end, message in (("request", ended.request), ("response", ended.response)):
             step = step_of(call, end)

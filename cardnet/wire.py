@@ -1,10 +1,11 @@
 """What carries bytes from one service to another. Nothing above this seam knows which wire it is.
 
-A link takes a method, bytes, metadata and a time, and gives bytes back or raises a Fault.
+A link takes a method, bytes, metadata and a time, and gives bytes back, once or as a stream, or raises a Fault.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Protocol
 
 import grpc
@@ -48,6 +49,15 @@ class Link(Protocol):
         """Ask and wait at most `timeout_s` seconds for the answer."""
         ...
 
+    def stream(
+        self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Ask and take answers until there are no more; closing the generator hangs up.
+
+        timeout_s: when to end with TimedOut; None for never.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of the neighbour."""
         ...
@@ -61,6 +71,7 @@ class GrpcLink:
         self._neighbour = neighbour
         self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+        self._streams: dict[str, grpc.aio.UnaryStreamMultiCallable[bytes, bytes]] = {}
 
     async def call(self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float) -> bytes:
         if method not in self._methods:
@@ -68,11 +79,28 @@ class GrpcLink:
         try:
             return await self._methods[method](data, metadata=tuple(metadata.items()), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            details = dict(tuple(error.trailing_metadata() or ())).get(DETAILS_KEY)  # its keys() are pairs
-            raise fault_of(error.code(), details if isinstance(details, bytes) else None, self._neighbour) from None
+            raise self._fault(error) from None
+
+    async def stream(
+        self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None
+    ) -> AsyncGenerator[bytes, None]:
+        if method not in self._streams:
+            self._streams[method] = self._channel.unary_stream(method)
+        call = self._streams[method](data, metadata=tuple(metadata.items()), timeout=timeout_s)
+        try:
+            async for answer in call:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise self._fault(error) from None
+        finally:
+            call.cancel()  # hangs up, if there is anything left to hang up
 
     async def close(self) -> None:
         await self._channel.close()
+
+    def _fault(self, error: grpc.aio.AioRpcError) -> Fault:
+        details = dict(tuple(error.trailing_metadata() or ())).get(DETAILS_KEY)  # its keys() are pairs
+        return fault_of(error.code(), details if isinstance(details, bytes) else None, self._neighbour)
 
 
 class InProcessLink:
@@ -89,9 +117,22 @@ class InProcessLink:
         except TimeoutError:
             raise TimedOut("NEIGHBOUR_TIMED_OUT", f"the {self._neighbour} did not answer in time") from None
         except Fault as fault:
-            # What a fault means to a caller is the same, whatever wire it comes over.
-            code, _, details = status_of(fault)
-            raise fault_of(code, details, self._neighbour) from None
+            raise self._seen(fault) from None
+
+    async def stream(
+        self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None
+    ) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(self._border.stream(method, data, metadata, timeout_s)) as answers:
+                async for answer in answers:
+                    yield answer
+        except Fault as fault:
+            raise self._seen(fault) from None
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def _seen(self, fault: Fault) -> Fault:
+        # What a fault means to a caller is the same, whatever wire it comes over.
+        code, _, details = status_of(fault)
+        return fault_of(code, details, self._neighbour)

@@ -3,8 +3,9 @@
 Traces mask secrets, so whether the *same* token goes back, or a PAN ever reaches the edge, is seen here.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -16,11 +17,12 @@ M = TypeVar("M", bound=Message)
 
 @dataclass
 class Exchange:
-    """One call. response: None while there is no answer, or where a fault was one."""
+    """One call. response: None while there is no answer, where a fault was one, or where `streamed` has the answers."""
 
     method: str
     request: bytes
     response: bytes | None = None
+    streamed: list[bytes] = field(default_factory=list)
 
 
 class Tap:
@@ -54,7 +56,9 @@ class Tap:
         """All that travelled outside the cardholder data environment, both ways."""
         edge = [exchange for exchange in self.exchanges if exchange.method.startswith("/cardnet.v1.")]
         assert edge
-        return b"\n".join(exchange.request + b"\n" + (exchange.response or b"") for exchange in edge)
+        return b"\n".join(
+            b"\n".join((exchange.request, exchange.response or b"", *exchange.streamed)) for exchange in edge
+        )
 
 
 class _TappedLink:
@@ -67,6 +71,16 @@ class _TappedLink:
         self._exchanges.append(exchange)
         exchange.response = await self._link.call(method, data, metadata, timeout_s)
         return exchange.response
+
+    async def stream(
+        self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None
+    ) -> AsyncGenerator[bytes, None]:
+        exchange = Exchange(method, data)
+        self._exchanges.append(exchange)
+        async with aclosing(self._link.stream(method, data, metadata, timeout_s)) as answers:
+            async for answer in answers:
+                exchange.streamed.append(answer)
+                yield answer
 
     async def close(self) -> None:
         await self._link.close()

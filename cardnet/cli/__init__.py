@@ -11,13 +11,21 @@ from collections.abc import Sequence
 import click
 
 from cardnet import __version__
+from cardnet.cli.audit import audit
 from cardnet.cli.cards import cards
+from cardnet.cli.clock import clock
 from cardnet.cli.demo import demo
+from cardnet.cli.keys import keys
+from cardnet.cli.merchant import merchant
 from cardnet.cli.pay import pay
+from cardnet.cli.requestors import requestors
 from cardnet.cli.steps import steps
+from cardnet.cli.tokens import tokens
 from cardnet.cli.trace import trace
+from cardnet.cli.trigger import trigger
 from cardnet.cli.up import up
-from cardnet.cli.words import complain, speak_plainly
+from cardnet.cli.vault import vault
+from cardnet.cli.words import InOrder, complain, speak_plainly
 from cardnet.errors import Fault
 
 COULD_NOT_ASK = 2
@@ -25,23 +33,13 @@ INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
 
 
-class InOrder(click.Group):
-    """Lists the commands in the order in which one meets them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=InOrder, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="cardnet %(version)s")
-@click.pass_context
-def cli(context: click.Context) -> None:
+def cli() -> None:
     """A simulated card payment network on your own machine. For tests only, never a real card."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
-for command in (demo, up, pay, trace, cards, steps):
+for command in (demo, up, pay, trigger, trace, cards, steps, tokens, requestors, keys, audit, vault, merchant, clock):
     cli.add_command(command)
 
 

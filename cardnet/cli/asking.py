@@ -22,10 +22,15 @@ CONNECT_S = 2.0
 
 
 @contextlib.asynccontextmanager
-async def channel(name: str, address: str, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Channel]:
-    """A channel to a service that anyone may ask. Unavailable says how to start a network if nothing listens there."""
+async def channel(
+    name: str, address: str, timeout_s: float = TIMEOUT_S, credential: str | None = None
+) -> AsyncIterator[Channel]:
+    """A channel to a service. Unavailable says how to start a network if nothing listens there.
+
+    credential: of the one as whom to ask; None to ask as anyone.
+    """
     await _knock(name, address)
-    asked = Channel(GrpcLink(name, address), Env.of("cli"), credential=None, timeout_s=timeout_s)
+    asked = Channel(GrpcLink(name, address), Env.of("cli"), credential=credential, timeout_s=timeout_s)
     try:
         yield asked
     finally:

@@ -11,7 +11,7 @@ from cardnet.test_cards import TEST_CARDS, TestCard
 @click.command(short_help="The test cards and what comes of paying with each.")
 @as_json
 def cards(json_: bool) -> None:
-    """Print the test cards: name, number, expiry and what comes of paying with each.
+    """Print the test cards: name, number, expiry and what comes of saving each and paying with it.
 
     The numbers are of ranges that no real card has. Save one with your own client, or use `cardnet pay --card NAME`.
     """
@@ -36,5 +36,8 @@ def _document(card: TestCard) -> dict[str, Any]:
         "currency": card.balance.currency.name,
         "response_code": card.outcome.value,
         "meaning": card.outcome.meaning,
+        "saving_response_code": card.saving_outcome.value,
+        "verification": card.verification,
+        "successor": card.successor or None,
         "note": card.note,
     }

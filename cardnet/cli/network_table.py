@@ -15,9 +15,9 @@ from cardnet.v1.token_service_pb2 import GetEncryptionKeyRequest
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 
 
-def header(seed: str, frozen_at: str) -> str:
-    """The line above everything."""
-    known = [f"cardnet {__version__}", f"seed {seed}" if seed else "", f"clock {frozen_at}" if frozen_at else ""]
+def header(seed: str, clock: str) -> str:
+    """The line above everything. clock: where it stands, or "simulated"; empty for the real one."""
+    known = [f"cardnet {__version__}", f"seed {seed}" if seed else "", f"clock {clock}" if clock else ""]
     return " · ".join((*filter(None, known), "for tests only, never a real card"))
 
 

@@ -23,7 +23,7 @@ COMPLETE_S = 5.0
 _ID = re.compile(r"[0-9a-f]{4,32}")
 
 
-@click.command(short_help="The nine steps of an authorisation, with what changed on the way.")
+@click.command(short_help="The nine steps of an authorisation, and what each changed.")
 @click.argument("id", required=False, metavar="[ID]")
 @click.option("--all", "every_field", is_flag=True, help="Show every field of every message.")
 @click.option("--collector", default="127.0.0.1:4317", show_default=True, metavar="HOST:PORT")
@@ -40,10 +40,10 @@ def trace(id: str | None, every_field: bool, collector: str, json_: bool) -> Non
         return
     if not _ID.fullmatch(id.lower()):
         raise InvalidField("ID", "must be 4 to 32 hexadecimal digits: a trace's identifier, or the beginning of one")
-    _show(asyncio.run(_find(address, id.lower())), every_field, json_)
+    _show(asyncio.run(find(address, id.lower())), every_field, json_)
 
 
-async def _find(address: str, beginning: str) -> "Trace":
+async def find(address: str, beginning: str) -> "Trace":
     from cardnet.cli.asking import channel
 
     async with channel("collector", address, COMPLETE_S) as collector:

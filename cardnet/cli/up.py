@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -30,6 +30,13 @@ STORE_LOOK_S = 0.5
 @click.option("--seed", default="", help="The same seed gives the same tokens and identifiers.")
 @click.option("--frozen-at", default="", metavar="TIME", help="Stop the clock, such as at 2026-01-15T09:00:00Z.")
 @click.option(
+    "--clock",
+    type=click.Choice(("real", "simulated")),
+    default="real",
+    show_default=True,
+    help="A simulated one runs, and `cardnet clock advance` moves it on; so it does one that is stopped.",
+)
+@click.option(
     "--port-base",
     type=click.IntRange(0, 65_531),
     default=50051,
@@ -44,6 +51,7 @@ def up(
     data_dir: Path | None,
     seed: str,
     frozen_at: str,
+    clock: Literal["real", "simulated"],
     port_base: int,
     otlp_port: int,
     json_: bool,
@@ -66,11 +74,14 @@ def up(
         data_dir=data_dir,
         seed=seed,
         frozen_at=frozen_at,
+        clock=clock,
         port_base=port_base,
         collector_port=otlp_port,
         redis_urls={name: url for name in SERVICES if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
+        roster=True,
     )
-    asyncio.run(_until_told_to_stop(network, _header(seed, frozen_at), json_))
+    shown_clock = frozen_at or ("" if clock == "real" else clock)
+    asyncio.run(_until_told_to_stop(network, _header(seed, shown_clock), json_))
 
 
 def _make(data_dir: Path) -> None:
@@ -80,10 +91,10 @@ def _make(data_dir: Path) -> None:
         raise InvalidField("data-dir", "must be a directory, or the name of a new one") from None
 
 
-def _header(seed: str, frozen_at: str) -> str:
+def _header(seed: str, clock: str) -> str:
     from cardnet.cli.network_table import header
 
-    return header(seed, frozen_at)
+    return header(seed, clock)
 
 
 async def _until_told_to_stop(network: "LocalNetwork", header: str, json_: bool) -> None:
@@ -155,10 +166,12 @@ def _next(network: "LocalNetwork") -> list[tuple[str, str]]:
     usual = (merchant, tsp, network.collector_address) == ("127.0.0.1:50051", "127.0.0.1:50054", "127.0.0.1:4317")
     to = "" if usual else f" --merchant {merchant} --tsp {tsp}"
     at = "" if usual else f" --collector {network.collector_address}"
+    of = "" if usual else f" --network {merchant.rpartition(':')[2]}"
     return [
         (f"{name} pay --card approved --amount 12.40{to}", "a payment"),
         (f"{name} pay --card insufficient-funds --amount 12.40{to}", "one that is refused"),
         (f"{name} trace{at}", "the latest; with an ID, its steps"),
+        (f"{name} tokens list{of}", "the tokens, to be suspended, deleted …"),
         (f"{name} cards", "all test cards"),
     ]
 

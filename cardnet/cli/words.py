@@ -17,6 +17,20 @@ _ASCII = {"→": "->", "⇄": "<>", "•": "*", "·": "-", "…": "...", "✓": 
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 
+
+class InOrder(click.Group):
+    """Lists its commands in the order in which one meets them; called alone, it says which it has."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print the same facts as JSON.")
 """The option that every command has."""
 

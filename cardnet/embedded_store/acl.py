@@ -12,9 +12,13 @@ _SERVICE_COMMANDS: Final = (
     "+ping +hello +auth +select +evalsha +script|load "
     "+get +set +setnx +incr +del +exists "
     "+hget +hset +hdel +hmget +hgetall +hincrby +hexists "
-    "+zadd +zrem +zrangebyscore"
+    "+zadd +zrem +zrangebyscore "
+    "+sadd +srem +smembers +rpush +lrange +llen"
 )
 """All that a service sends or its Lua functions call: Redis checks both against the same list."""
+
+_MORE: Final = {"tsp": "+scan +type +rpush +lrange +zrange"}
+"""What one service needs besides: to rotate its keys, and to copy its vault. SCAN shows the names of others' keys."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -28,7 +32,8 @@ def acl_text(passwords: Mapping[str, str], admin_password: str) -> str:
 def _service(user: str, password: str) -> str:
     if not _NAME.fullmatch(user) or user == "default":
         raise ValueError("a store user must be 1 to 32 of a-z, 0-9, _ and -, begin with a letter, and not be default")
-    return f"{_login(user, password)} ~{user}:* resetchannels -@all {_SERVICE_COMMANDS}"
+    commands = f"{_SERVICE_COMMANDS} {_MORE.get(user, '')}".strip()
+    return f"{_login(user, password)} ~{user}:* resetchannels -@all {commands}"
 
 
 def _login(user: str, password: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import grpc.aio
 
@@ -23,8 +23,10 @@ from cardnet.identity import ANYONE, OPERATOR
 from cardnet.money import Currency, Money
 from cardnet.otlp import OtlpSink
 from cardnet.response_code import ResponseCode
+from cardnet.roster import PostedRoster
 from cardnet.steps import SERVICES
 from cardnet.test_cards import TestCard, test_card
+from cardnet.testing.clock import NetworkClock
 from cardnet.testing.payment import Payment
 from cardnet.testing.ports import Ports
 from cardnet.testing.processes import ServiceProcess
@@ -46,12 +48,13 @@ class LocalNetwork:
     """A network of your own, from `async with` to the end of the block.
 
     in_process: all five services in this process, two to three times faster; else a process each. seed, frozen_at: the
-    same seed and time give the same tokens, identifiers, answers and traces. data_dir: keeps accounts and tokens; else
-    all is gone in the end. port_base: the merchant's port, the others follow; 0 for any free ones.
-    collector_port: where OTLP is received; 0 for any. redis_urls: a store of your own for some or all services.
+    same seed and time give the same tokens, identifiers, answers and traces. clock: "simulated" for one that runs and
+    can be moved on, as a frozen one can. data_dir: keeps accounts and tokens; else all is gone in the end.
+    port_base: the merchant's port, the others follow; 0 for any free ones. collector_port: where OTLP is received; 0
+    for any. redis_urls: a store of your own for some or all services.
     settings: more settings of a service, such as {"tsp": {"cryptogram_validation": "issuer"}}.
     fronts: in one process, whether the services can be reached from outside as well. tap: in one process, looks at what
-    travels between the services, or disturbs it.
+    travels between the services, or disturbs it. roster: whether commands such as `cardnet tokens` find this network.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class LocalNetwork:
         in_process: bool = False,
         seed: str = "",
         frozen_at: str = "",
+        clock: Literal["real", "simulated"] = "real",
         data_dir: Path | None = None,
         port_base: int = 0,
         collector_port: int = 0,
@@ -67,14 +71,16 @@ class LocalNetwork:
         settings: Mapping[str, Mapping[str, str]] | None = None,
         fronts: bool = False,
         tap: Tap | None = None,
+        roster: bool = False,
     ) -> None:
         self._in_process = in_process
         self._seed, self._frozen_at = seed, frozen_at
+        self._clock = NetworkClock(clock, frozen_at)
         self._data_dir = data_dir
         self._port_base, self._collector_port = port_base, collector_port
         self._redis_urls = dict(redis_urls or {})
         self._settings = {name: dict(values) for name, values in (settings or {}).items()}
-        self._fronts, self._tap = fronts, tap
+        self._fronts, self._tap, self._roster = fronts, tap, roster
         self._env = Env.of("kit", seed, frozen_at)
         self._ports = Ports()
         self._channels: dict[tuple[str, str], Channel] = {}
@@ -102,6 +108,8 @@ class LocalNetwork:
 
     async def stop(self) -> None:
         """Stop everything; nothing is left behind but data_dir."""
+        if hasattr(self, "_posted"):
+            self._posted.take_down()
         for channel in self._channels.values():
             await channel.close()
         if hasattr(self, "_running"):
@@ -207,9 +215,8 @@ class LocalNetwork:
         return self._running.processes if isinstance(self._running, Processes) else {}
 
     def advance(self, by: timedelta) -> None:
-        """Move the frozen clock on. In one process alone: nobody reaches the clock of another."""
-        assert self._frozen_at and isinstance(self._running, InProcess), "needs frozen_at and in_process=True"
-        self._running.advance(by)
+        """Move the clock of all services on, at once. ValueError if that is not forwards."""
+        self._clock.advance(by)
 
     def stub(self, stub: type[S], service: str, as_: str = ANYONE) -> S:
         """A generated stub for a service, asking as somebody: "merchant", "network", "operator" …"""
@@ -229,6 +236,7 @@ class LocalNetwork:
         if set(self._redis_urls) != set(SERVICES):
             self.store = EmbeddedStore.start(self._data_dir, SERVICES)
             self._redis_urls = {name: self.store.url(name) for name in SERVICES} | self._redis_urls
+        self._clock.prepare(Path(self._folder.name), self._data_dir)
         self._collecting: grpc.aio.Server
         self._collecting, self._collector_address = await self._listen_for_spans()
         self._wiring = Wiring(
@@ -237,10 +245,13 @@ class LocalNetwork:
             collector=self._collector_address,
             seed=self._seed,
             frozen_at=self._frozen_at,
+            clock_file=self._clock.file,
             extra=self._extra(),
         )
         self._running: Running = self._chosen()
         await self._running.start()
+        if self._roster:
+            self._posted = PostedRoster(self._wiring.roster())
 
     def _chosen(self) -> Running:
         if self._in_process:
@@ -263,6 +274,10 @@ class LocalNetwork:
     def _extra(self) -> dict[str, dict[str, str]]:
         extra: dict[str, dict[str, str]] = {name: {} for name in SERVICES}
         keys = self._data_dir or Path(self._folder.name)  # beside the data that they open, and for as long
-        for name in ("tsp", "issuer"):
-            extra[name]["keys_file"] = str(keys / f"{name}.keys")
+        extra["issuer"]["keys_file"] = str(keys / "issuer.keys")
+        extra["tsp"] |= {
+            "kek_file": str(keys / "tsp.kek"),
+            "kek_file_create": "1",
+            "audit_file": str(keys / "tsp.audit"),
+        }
         return {name: values | self._settings.get(name, {}) for name, values in extra.items()}

@@ -3,14 +3,13 @@
 import asyncio
 import importlib
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import grpc.aio
 
 from cardnet.config import read
-from cardnet.env import Env, FrozenClock
+from cardnet.env import Env
 from cardnet.errors import Unavailable
 from cardnet.server import GRACE_S, listen
 from cardnet.service import Service
@@ -89,6 +88,8 @@ class InProcess:
                 self._servers.append(server)
 
     async def stop(self) -> None:
+        for service in self._services.values():
+            service.border.stop_streams()  # or they would take all of the grace
         for server in self._servers:
             await server.stop(GRACE_S)
         for name in reversed(self._services):
@@ -98,16 +99,10 @@ class InProcess:
         link = InProcessLink(service, self._services[service].border)
         return self._tap(service, link) if self._tap else link
 
-    def advance(self, by: timedelta) -> None:
-        """Move the services' frozen clocks on."""
-        for service in self._services.values():
-            if isinstance(service.env.clock, FrozenClock):
-                service.env.clock.advance(by)
-
     def _built(self, name: str) -> Service:
         app = _app(name)
         config = read(app.Config, name, self._wiring.settings(name))
-        env = Env.of(name, config.seed, config.frozen_at)
+        env = Env.of(name, config.seed, config.frozen_at, config.clock_file)
         service: Service = app.build(config, env, self._sinks, lambda neighbour, _address: self.link(neighbour))
         return service
 

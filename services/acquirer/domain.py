@@ -75,6 +75,19 @@ def refusal(merchant: RegisteredMerchant | None, payment: Payment) -> ResponseCo
     return None
 
 
+def original_fault(*, begun_by_merchant: bool, original_rrn: bool) -> str | None:
+    """The rule that a payment breaks by naming an original payment or by naming none, or None. True: it does so.
+
+    What the merchant begins without the cardholder goes back to something that the cardholder agreed to, and nothing
+    else does (EMVCo framework 2.3, table 10.6: the Original Transaction Reference).
+    """
+    if begun_by_merchant and not original_rrn:
+        return "must be given where the merchant begins: the rrn of the cardholder's payment that this one goes back to"
+    if original_rrn and not begun_by_merchant:
+        return "must be left out unless initiator says that the merchant begins"
+    return None
+
+
 def acts_for(caller: str, merchant: RegisteredMerchant | None) -> bool:
     """Whether the caller may act for this merchant. A closed one may still take payments back."""
     return merchant is not None and merchant.identity == caller

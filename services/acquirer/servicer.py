@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from cardnet.call import Call
 from cardnet.env import Clock
-from cardnet.errors import Fault, InProgress, NotPermitted, Unavailable
+from cardnet.errors import Fault, InProgress, InvalidField, NotPermitted, Unavailable
 from cardnet.journal import Due, Journal
 from cardnet.response_code import ResponseCode
 from cardnet.reversals import Reversals
@@ -19,8 +19,8 @@ from cardnet.v1.acquirer_pb2 import (
 from cardnet.v1.acquirer_pb2_grpc import AcquirerServicer as AcquirerServicerBase
 from cardnet.v1.network_pb2 import RouteAuthorisationRequest, RouteAuthorisationResponse, RouteReversalRequest
 from cardnet.v1.network_pb2_grpc import NetworkStub
-from cardnet.v1.payment_pb2 import TransactionKey
-from services.acquirer.domain import MERCHANTS, Payment, RegisteredMerchant, acts_for, refusal
+from cardnet.v1.payment_pb2 import Initiator, TransactionKey
+from services.acquirer.domain import MERCHANTS, Payment, RegisteredMerchant, acts_for, original_fault, refusal
 from services.acquirer.store import completed, payment_id, reversal_draft
 
 NOTHING_HELD = (ResponseCode.RECORD_NOT_FOUND, ResponseCode.ORIGINAL_AMOUNT_INCORRECT)
@@ -49,6 +49,8 @@ class AcquirerServicer(AcquirerServicerBase):
 
     async def SubmitPayment(self, request: SubmitPaymentRequest, call: Call) -> SubmitPaymentResponse:
         """Steps 3 and 8: check the payment, have the network decide, pass its answer on."""
+        _check(request)
+
         # A payment is made once, however often it comes. It is written down, and numbered, before anything is sent.
         id_ = payment_id(call.caller, request.merchant.merchant_id, request.payment_reference)
         fingerprint = sha256(request.SerializeToString(deterministic=True)).digest()
@@ -96,6 +98,15 @@ class AcquirerServicer(AcquirerServicerBase):
             log.warning("the network answered %s to a reversal: it found no such authorisation to undo", code)
         elif code != ResponseCode.APPROVED:
             raise Unavailable("REVERSAL_NOT_TAKEN_ON", "the network did not take a reversal on")
+
+
+def _check(request: SubmitPaymentRequest) -> None:
+    fault = original_fault(
+        begun_by_merchant=request.token_data.initiator == Initiator.INITIATOR_MERCHANT,
+        original_rrn=bool(request.token_data.original_rrn),
+    )
+    if fault:
+        raise InvalidField("token_data.original_rrn", fault)
 
 
 def _payment(request: SubmitPaymentRequest, caller: str) -> Payment:

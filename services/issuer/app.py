@@ -2,7 +2,8 @@
 
 from asyncio import gather
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from cardnet.card import Expiry, Pan
 from cardnet.cde.v1.issuer_pb2_grpc import add_IssuerOperatorServicer_to_server, add_IssuerServicer_to_server
@@ -15,11 +16,13 @@ from cardnet.store import Store
 from cardnet.test_cards import TEST_CARDS, TestCard
 from cardnet.trace import Sink
 from cardnet.wire import GrpcLink
+from services.issuer import passcodes, store
 from services.issuer.cryptograms import Cryptograms
-from services.issuer.domain import Account, Status, TokenState
-from services.issuer.keys import account_key, key_of
+from services.issuer.domain import Account, Status, TokenState, Verification
+from services.issuer.keys import PasscodeKeys, account_key, key_of
+from services.issuer.passcodes import RedisPasscodes
 from services.issuer.servicer import IssuerOperatorServicer, IssuerServicer
-from services.issuer.store import LIBRARY, RedisLedger
+from services.issuer.store import RedisLedger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +39,25 @@ class Config(ServiceConfig):
     Empty: the issuer has no keys."""
     seed_cards: bool = True
     """Whether the accounts of the test cards are opened at the start, if they are not there yet."""
+    passcode_tries: int = 3
+    """How often a cardholder may type a one-time passcode."""
+    passcode_minutes: int = 10
+    """How long a one-time passcode is good."""
 
 
 def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
     """The issuer, ready to be started. SettingMissing if a key is not one."""
-    store = Store(config.redis_url, LIBRARY, owner="issuer")
-    service = Service("issuer", config, env, store, sinks, connect)
-    ledger = RedisLedger(store, account_key(config.account_key, config.keys_file))
+    ledger_store = Store(config.redis_url, store.LIBRARY, passcodes.LIBRARY, owner="issuer")
+    service = Service("issuer", config, env, ledger_store, sinks, connect)
+    key = account_key(config.account_key, config.keys_file)
+    ledger = RedisLedger(ledger_store, key)
+    sent = RedisPasscodes(
+        ledger_store, PasscodeKeys.derive(key), config.passcode_tries, timedelta(minutes=config.passcode_minutes)
+    )
     cryptograms = Cryptograms(_cryptogram_key(config))
 
-    add_IssuerServicer_to_server(IssuerServicer(ledger, cryptograms, env), service.border)
-    add_IssuerOperatorServicer_to_server(IssuerOperatorServicer(ledger), service.border)
+    add_IssuerServicer_to_server(IssuerServicer(ledger, cryptograms, sent, env), service.border)
+    add_IssuerOperatorServicer_to_server(IssuerOperatorServicer(ledger, sent), service.border)
     service.before_serving(ledger.recognise_key)
     if config.seed_cards:
         service.before_serving(lambda: _seed(ledger))
@@ -59,6 +70,9 @@ def _cryptogram_key(config: Config) -> CryptogramKey | None:
 
 async def _seed(ledger: RedisLedger) -> None:
     await gather(*(ledger.open_account(Pan(card.pan), _account_of(card)) for card in TEST_CARDS))
+    # What replaced a card has an account as good as any.
+    replaced = [card for card in TEST_CARDS if card.successor]
+    await gather(*(ledger.open_account(Pan(card.successor), _successor_of(card)) for card in replaced))
 
 
 def _account_of(card: TestCard) -> Account:
@@ -70,4 +84,9 @@ def _account_of(card: TestCard) -> Account:
         status=Status(card.status),
         purchase_limit=card.purchase_limit,
         token_state=TokenState(card.token_state),
+        verification=Verification(card.verification),
     )
+
+
+def _successor_of(card: TestCard) -> Account:
+    return replace(_account_of(card), status=Status.OPEN)

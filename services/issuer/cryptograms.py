@@ -37,12 +37,12 @@ class Cryptograms:
         container = cryptogram.read(request.cryptogram)
         if container is None or container.key_index != key.index:
             return Validation.CRYPTOGRAM_WRONG, None
-        if not key.matches(container, token, _purchase_of(request), now):
+        if not key.matches(container, token, _purchase_of(request, container), now):
             return Validation.CRYPTOGRAM_WRONG, None
         return Validation.CRYPTOGRAM_RIGHT, Cryptogram(token, container.atc)
 
 
-def _purchase_of(request: AuthoriseRequest) -> cryptogram.Purchase:
+def _purchase_of(request: AuthoriseRequest, container: cryptogram.Container) -> cryptogram.Purchase:
     return cryptogram.Purchase(
         amount_minor=request.amount_minor,
         currency=request.currency,
@@ -50,4 +50,5 @@ def _purchase_of(request: AuthoriseRequest) -> cryptogram.Purchase:
         token_requestor_id=request.token_requestor_id,
         merchant_domain=request.merchant.merchant_domain,
         merchant_id=request.merchant.merchant_id,
+        merchant_initiated=container.merchant_initiated,  # the TSP saw that the message says the same
     )

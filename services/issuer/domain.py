@@ -31,6 +31,20 @@ class TokenState(StrEnum):
     DELETED = "DELETED"
 
 
+class Verification(StrEnum):
+    """What the issuer does to verify an account before a token is issued."""
+
+    ACCOUNT = "ACCOUNT"
+    """It looks at the account alone."""
+    PASSCODE = "PASSCODE"
+    """It asks the cardholder for a one-time passcode."""
+    PASSCODE_WRONG = "PASSCODE_WRONG"
+    """The same, and the passcode that the cardholder has is never right."""
+    DECLINE = "DECLINE"
+    INELIGIBLE = "INELIGIBLE"
+    """It has no tokens for the card's product."""
+
+
 class Validation(Enum):
     """What is known of the token behind a purchase."""
 
@@ -53,6 +67,7 @@ class Account:
     purchase_limit: Money | None = None
     """The most that one purchase may cost, in the account's currency; None for no limit."""
     token_state: TokenState = TokenState.ACTIVE
+    verification: Verification = Verification.ACCOUNT
 
 
 class Transaction(NamedTuple):
@@ -139,16 +154,3 @@ _MONEY_ANSWERS = {
     ResponseCode.INSUFFICIENT_FUNDS,
     ResponseCode.APPROVED,
 }
-
-
-def verify(account: Account | None, expiry: Expiry) -> ResponseCode:
-    """Whether a token may stand for an account: it is ours and its expiry was typed right.
-
-    Status and date do not matter here, so that test cards which are lost or expired can be put on file: they behave as
-    if they had gone bad afterwards.
-    """
-    if account is None:
-        return ResponseCode.INVALID_CARD
-    if account.expiry != expiry:
-        return ResponseCode.EXPIRED_CARD
-    return ResponseCode.APPROVED

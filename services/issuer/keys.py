@@ -1,13 +1,34 @@
-"""The key under whose HMAC accounts are kept: given, or kept in a file that the first issuer writes."""
+"""The issuer's keys: the account key, given or kept in a file that the first issuer writes, and what comes from it."""
 
+import hmac
 import os
 import re
 import secrets
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from cardnet.config import SettingMissing
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PasscodeKeys:
+    """The keys under which passcodes are kept, 32 bytes each."""
+
+    naming: bytes
+    """Names and tells passcodes apart: whoever has the store alone cannot try a million of them."""
+    sealing: bytes
+    """Encrypts what the cardholder was sent, so that the simulated telephone can show it."""
+
+    @classmethod
+    def derive(cls, account_key: bytes) -> "PasscodeKeys":
+        """The keys that belong to an account key: whoever keeps that one has these as well."""
+        naming, sealing = (
+            hmac.digest(account_key, f"cardnet issuer passcode {purpose}".encode(), "sha256")
+            for purpose in ("naming", "sealing")
+        )
+        return cls(naming, sealing)
 
 
 def account_key(given: str, file: str) -> bytes:

@@ -5,11 +5,11 @@ from cardnet.card import Expiry, Pan
 from cardnet.cde.v1 import issuer_pb2 as pb
 from cardnet.cde.v1.issuer_pb2_grpc import IssuerOperatorServicer as IssuerOperatorServicerBase
 from cardnet.cde.v1.issuer_pb2_grpc import IssuerServicer as IssuerServicerBase
-from cardnet.cde.v1.token_vault_pb2 import TokenState as TokenStateMessage
 from cardnet.env import Env
 from cardnet.money import Currency, Money
 from cardnet.response_code import ResponseCode
 from cardnet.v1.payment_pb2 import TransactionKey
+from cardnet.v1.token_pb2 import TokenState as TokenStateMessage
 from services.issuer.cryptograms import Cryptograms
 from services.issuer.domain import (
     Account,
@@ -18,19 +18,32 @@ from services.issuer.domain import (
     Status,
     TokenState,
     Transaction,
+    Verification,
     decide,
     uses_up_cryptogram,
+)
+from services.issuer.passcodes import RedisPasscodes
+from services.issuer.store import RedisLedger
+from services.issuer.verification import (
+    ACCOUNT_VERIFIED,
+    PASSCODE_GIVEN,
+    Decision,
+    PasscodeOutcome,
+    Verdict,
     verify,
 )
-from services.issuer.store import RedisLedger
+
+PASSCODE_DIGITS = 6
+"""As RULE_PASSCODE has it."""
 
 
 class IssuerServicer(IssuerServicerBase):
-    """Decides about its own accounts and holds the money."""
+    """Decides about its own accounts, holds the money, and verifies accounts before tokens are issued."""
 
-    def __init__(self, ledger: RedisLedger, cryptograms: Cryptograms, env: Env) -> None:
+    def __init__(self, ledger: RedisLedger, cryptograms: Cryptograms, passcodes: RedisPasscodes, env: Env) -> None:
         self._ledger = ledger
         self._cryptograms = cryptograms
+        self._passcodes = passcodes
         self._env = env
 
     async def Authorise(self, request: pb.AuthoriseRequest, call: Call) -> pb.AuthoriseResponse:
@@ -59,19 +72,41 @@ class IssuerServicer(IssuerServicerBase):
         return pb.ReverseResponse(response_code=code)
 
     async def VerifyAccount(self, request: pb.VerifyAccountRequest, call: Call) -> pb.VerifyAccountResponse:
-        """Say whether a token may stand for an account, and in which state it is to begin."""
+        """Say whether a token may stand for an account, and how it is to begin; send a passcode if need be."""
         account = await self._ledger.account(Pan(request.pan))
-        code = verify(account, Expiry.parse(request.pan_expiry))
-        if not (account and code.approved):
-            return pb.VerifyAccountResponse(response_code=code)
-        return pb.VerifyAccountResponse(response_code=code, token_state=f"TOKEN_STATE_{account.token_state}")
+        verdict = verify(account, Expiry.parse(request.pan_expiry))
+        if verdict.decision is Decision.STEP_UP:
+            # Asking again makes another passcode: the one before may have been lost, or guessed at.
+            assert account is not None  # there is no step-up without one
+            await self._passcodes.send(
+                request.token_reference_id,
+                self._env.rng.digits(PASSCODE_DIGITS),
+                self._env.clock.now(),
+                never_right=account.verification is Verification.PASSCODE_WRONG,
+            )
+        return _verified(verdict)
+
+    async def CheckPasscode(self, request: pb.CheckPasscodeRequest, call: Call) -> pb.CheckPasscodeResponse:
+        """Say whether a cardholder typed the passcode that we sent. A right one is used up; so is each wrong try."""
+        tried = await self._passcodes.attempt(request.token_reference_id, request.passcode, self._env.clock.now())
+        if tried is None:
+            return pb.CheckPasscodeResponse(response_code=ResponseCode.RECORD_NOT_FOUND)
+        answer = pb.CheckPasscodeResponse(
+            response_code=tried.outcome.response_code,
+            outcome=f"PASSCODE_OUTCOME_{tried.outcome}",
+            tries_left=tried.tries_left,
+        )
+        if tried.outcome is PasscodeOutcome.RIGHT:
+            answer.token_assurance_level, answer.token_assurance_data = PASSCODE_GIVEN
+        return answer
 
 
 class IssuerOperatorServicer(IssuerOperatorServicerBase):
     """What a test sets up and looks at."""
 
-    def __init__(self, ledger: RedisLedger) -> None:
+    def __init__(self, ledger: RedisLedger, passcodes: RedisPasscodes) -> None:
         self._ledger = ledger
+        self._passcodes = passcodes
 
     async def OpenAccount(self, request: pb.OpenAccountRequest, call: Call) -> pb.OpenAccountResponse:
         """Open an account, unless there is one of that number."""
@@ -93,6 +128,27 @@ class IssuerOperatorServicer(IssuerOperatorServicerBase):
             status=f"ACCOUNT_STATUS_{account.status}",
         )
 
+    async def ReadPasscode(self, request: pb.ReadPasscodeRequest, call: Call) -> pb.ReadPasscodeResponse:
+        """Show what the cardholder's telephone shows."""
+        passcode = await self._passcodes.read(request.token_reference_id)
+        if passcode is None:
+            return pb.ReadPasscodeResponse(response_code=ResponseCode.RECORD_NOT_FOUND)
+        return pb.ReadPasscodeResponse(response_code=ResponseCode.APPROVED, passcode=passcode)
+
+
+def _verified(verdict: Verdict) -> pb.VerifyAccountResponse:
+    decision = f"TOKEN_DECISION_{verdict.decision}"
+    if verdict.token_state is None:
+        return pb.VerifyAccountResponse(response_code=verdict.response_code, decision=decision)
+    return pb.VerifyAccountResponse(
+        response_code=verdict.response_code,
+        decision=decision,
+        token_state=f"TOKEN_STATE_{verdict.token_state}",
+        # So much was done, also where a passcode is still to come.
+        token_assurance_level=ACCOUNT_VERIFIED.level,
+        token_assurance_data=ACCOUNT_VERIFIED.data,
+    )
+
 
 def _purchase_of(request: pb.AuthoriseRequest) -> Purchase:
     return Purchase(
@@ -107,6 +163,7 @@ def _purchase_of(request: pb.AuthoriseRequest) -> Purchase:
 def _account_of(request: pb.OpenAccountRequest) -> Account:
     currency = Currency.of(request.currency)
     state = TokenStateMessage.Name(request.token_state).removeprefix("TOKEN_STATE_")
+    verification = pb.Verification.Name(request.verification).removeprefix("VERIFICATION_")
     return Account(
         expiry=Expiry.parse(request.pan_expiry),
         available=Money(request.balance_minor, currency),
@@ -115,6 +172,7 @@ def _account_of(request: pb.OpenAccountRequest) -> Account:
         status=Status(pb.AccountStatus.Name(request.status).removeprefix("ACCOUNT_STATUS_")),
         purchase_limit=Money(request.purchase_limit_minor, currency) if request.purchase_limit_minor else None,
         token_state=TokenState(state) if request.token_state else TokenState.ACTIVE,
+        verification=Verification(verification) if request.verification else Verification.ACCOUNT,
     )
 
 

@@ -8,7 +8,16 @@ from cardnet.errors import Fault
 from cardnet.money import Currency, Money
 from cardnet.response_code import ResponseCode
 from cardnet.store import Store
-from services.issuer.domain import Account, Answer, Cryptogram, Purchase, Status, TokenState, Transaction
+from services.issuer.domain import (
+    Account,
+    Answer,
+    Cryptogram,
+    Purchase,
+    Status,
+    TokenState,
+    Transaction,
+    Verification,
+)
 
 LIBRARY = resources.files("services.issuer").joinpath("store.lua").read_text("utf-8")
 """The ledger's Lua functions, one for each decision that must be taken in one piece."""
@@ -42,6 +51,7 @@ class RedisLedger:
             "status": account.status,
             "purchase_limit": str(account.purchase_limit.minor) if account.purchase_limit else "0",
             "token_state": account.token_state,
+            "verification": account.verification,
         }
         args = (str(limit.minor), *(part for item in fields.items() for part in item))
         return bool(await self._store.call("issuer_open_account", (f"{self._place(pan)}:account",), args))
@@ -109,4 +119,5 @@ def _account_of(fields: dict[str, str]) -> Account:
         status=Status(fields["status"]),
         purchase_limit=Money(purchase_limit, currency) if purchase_limit else None,
         token_state=TokenState(fields["token_state"]),
+        verification=Verification(fields.get("verification", Verification.ACCOUNT)),  # version 0.1.0 did not write it
     )

@@ -32,11 +32,14 @@ def card_on_file_id(customer_id: str, token_reference_id: str) -> str:
     return f"card-{hashlib.sha256(f'{customer_id} {token_reference_id}'.encode()).hexdigest()[:24]}"
 
 
-def entry_mode(card: CardOnFile | None) -> int:
+def entry_mode(card: CardOnFile | None, *, begun_by_shop: bool) -> int:
     """How a payment's token came to the point of sale; `card` is None where the caller brought the token data.
 
     A credential on file is called so where the token's domain agrees to it. Both modes say e-commerce (EMVCo, step 2).
+    Where the shop begins the payment there is no customer at its site: only the credential that it kept.
     """
+    if begun_by_shop:
+        return CREDENTIAL_ON_FILE
     return CREDENTIAL_ON_FILE if card and CREDENTIAL_ON_FILE in card.entry_modes else ECOMMERCE
 
 
@@ -49,14 +52,28 @@ def source_fault(*, card_on_file_id: bool, token_data: bool) -> str | None:
     return None
 
 
+def original_fault(*, original_rrn: bool, card_on_file_id: bool) -> str | None:
+    """The rule that a checkout breaks by naming an original payment, or None. True stands for what it brings."""
+    if original_rrn and not card_on_file_id:
+        return "must be left out where token_data is given, which has an original_rrn of its own"
+    return None
+
+
 def payment_notice(response_code: str) -> str:
     """What the customer is told of a payment. A code that this network does not know is no approval."""
     return _PAYMENT_NOTICES.get(response_code, ResponseCode.DO_NOT_HONOUR.notice)
 
 
-def saving_notice(response_code: str) -> str:
-    """What the customer is told of a card that was to be saved."""
+def saving_notice(response_code: str, *, passcode_sent: bool = False) -> str:
+    """What the customer is told of a card that was to be saved. passcode_sent: by its bank, and it waits for that."""
+    if passcode_sent and response_code == ResponseCode.APPROVED:
+        return "The card is saved. Your bank sent you a passcode: please enter it, so that the card can be used."
     return _SAVING_NOTICES.get(response_code, "The card was not saved. Please use another card.")
+
+
+def confirming_notice(response_code: str) -> str:
+    """What the customer is told of a passcode that they entered."""
+    return _CONFIRMING_NOTICES.get(response_code, "The card was not confirmed. Please try again later.")
 
 
 _PAYMENT_NOTICES = {code.value: code.notice for code in ResponseCode}
@@ -73,4 +90,13 @@ _SAVING_NOTICES: dict[str, str] = {
     ResponseCode.RESTRICTED_CARD: _ASK_YOUR_BANK,
     ResponseCode.ISSUER_UNAVAILABLE: _TRY_AGAIN,
     ResponseCode.SYSTEM_MALFUNCTION: _TRY_AGAIN,
+}
+
+_CONFIRMING_NOTICES: dict[str, str] = {
+    ResponseCode.APPROVED: "Thank you. The card is confirmed.",
+    ResponseCode.PASSCODE_WRONG: "The card was not confirmed: the passcode is wrong. Please try again.",
+    ResponseCode.PASSCODE_TRIES_EXCEEDED: "The card was not confirmed: too many tries. Please save it again.",
+    ResponseCode.EXPIRED_CARD: "The card was not confirmed: the passcode is too old. Please save it again.",
+    ResponseCode.INVALID_CARD: "The card was not confirmed: it is not known any more. Please save it again.",
+    ResponseCode.TOKEN_NOT_IN_USE: "The card was not confirmed: it does not wait for a passcode.",
 }

@@ -1,4 +1,4 @@
-"""The merchant's calls: putting a card on file, and steps 1, 2 and 9 of paying with it."""
+"""The merchant's calls: putting a card on file, confirming it, and steps 1, 2 and 9 of paying with it."""
 
 from hashlib import sha256
 
@@ -11,20 +11,32 @@ from cardnet.response_code import ResponseCode
 from cardnet.reversals import Reversals
 from cardnet.v1.acquirer_pb2 import ReversePaymentRequest, SubmitPaymentRequest, SubmitPaymentResponse
 from cardnet.v1.acquirer_pb2_grpc import AcquirerStub
-from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse, SaveCardRequest, SaveCardResponse
+from cardnet.v1.merchant_pb2 import (
+    CheckoutRequest,
+    CheckoutResponse,
+    ConfirmCardRequest,
+    ConfirmCardResponse,
+    SaveCardRequest,
+    SaveCardResponse,
+)
 from cardnet.v1.merchant_pb2_grpc import MerchantServicer as MerchantServicerBase
-from cardnet.v1.payment_pb2 import MerchantData, TokenData
+from cardnet.v1.payment_pb2 import Initiator, MerchantData, TokenData
 from cardnet.v1.token_service_pb2 import (
+    ConfirmCardholderRequest,
+    ConfirmCardholderResponse,
     RequestCryptogramRequest,
     RequestCryptogramResponse,
     RequestTokenRequest,
     RequestTokenResponse,
+    TokenDecision,
 )
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 from services.merchant.domain import (
     CardOnFile,
     card_on_file_id,
+    confirming_notice,
     entry_mode,
+    original_fault,
     payment_notice,
     saving_notice,
     source_fault,
@@ -60,9 +72,10 @@ class MerchantServicer(MerchantServicerBase):
         issued: RequestTokenResponse = await self._tsp.RequestToken(
             RequestTokenRequest(token_requestor_id=self._token_requestor_id, encrypted_card=request.encrypted_card)
         )
-        notice = saving_notice(issued.response_code)
+        passcode_sent = issued.decision == TokenDecision.TOKEN_DECISION_STEP_UP
+        notice = saving_notice(issued.response_code, passcode_sent=passcode_sent)
         if issued.response_code != ResponseCode.APPROVED:
-            return SaveCardResponse(saved=False, response_code=issued.response_code, notice=notice)
+            return SaveCardResponse(response_code=issued.response_code, notice=notice, decision=issued.decision)
 
         # The same customer and card have the same name, so that saving twice is saving once.
         card = _card_on_file(issued, self._token_requestor_id)
@@ -77,6 +90,28 @@ class MerchantServicer(MerchantServicerBase):
             par=card.par,
             response_code=issued.response_code,
             notice=notice,
+            decision=issued.decision,
+            token_reference_id=card.token_reference_id,
+        )
+
+    async def ConfirmCard(self, request: ConfirmCardRequest, call: Call) -> ConfirmCardResponse:
+        """Hand in the passcode that the customer's bank sent, so that the card can be paid with."""
+        card = await self._card_named(request.card_on_file_id)
+        if card_on_file_id(request.customer_id, card.token_reference_id) != request.card_on_file_id:
+            raise _not_on_file()  # it is another customer's
+
+        tried: ConfirmCardholderResponse = await self._tsp.ConfirmCardholder(
+            ConfirmCardholderRequest(
+                token_requestor_id=card.token_requestor_id,
+                token_reference_id=card.token_reference_id,
+                passcode=request.passcode,
+            )
+        )
+        return ConfirmCardResponse(
+            confirmed=tried.response_code == ResponseCode.APPROVED,
+            response_code=tried.response_code,
+            notice=confirming_notice(tried.response_code),
+            tries_left=tried.tries_left,
         )
 
     async def Checkout(self, request: CheckoutRequest, call: Call) -> CheckoutResponse:
@@ -101,7 +136,7 @@ class MerchantServicer(MerchantServicerBase):
             await self._complete(request, card)
 
         # Step 2: the payment goes to the acquirer.
-        payment = await self._submit(request, entry_mode(card))
+        payment = await self._submit(request, entry_mode(card, begun_by_shop=bool(request.original_rrn)))
 
         # Step 9: the customer is told. Who asks again under the same key is told the same.
         answer = _told(payment, call.trace.trace_id)
@@ -112,15 +147,19 @@ class MerchantServicer(MerchantServicerBase):
         fault = source_fault(card_on_file_id=bool(request.card_on_file_id), token_data=request.HasField("token_data"))
         if fault:
             raise InvalidField("card_on_file_id", fault)
+        fault = original_fault(original_rrn=bool(request.original_rrn), card_on_file_id=bool(request.card_on_file_id))
+        if fault:
+            raise InvalidField("original_rrn", fault)
         if request.HasField("merchant") and request.merchant != self._shop:
             raise InvalidField("merchant", "must be the shop's own, or left out")
 
     async def _card_of(self, request: CheckoutRequest) -> CardOnFile | None:
-        if not request.card_on_file_id:
-            return None
-        card = await self._cards.find(request.card_on_file_id)
+        return await self._card_named(request.card_on_file_id) if request.card_on_file_id else None
+
+    async def _card_named(self, id_: str) -> CardOnFile:
+        card = await self._cards.find(id_)
         if card is None:
-            raise NotFound("CARD_NOT_ON_FILE", "this shop has no card on file of that name; save the card first")
+            raise _not_on_file()
         return card
 
     async def _complete(self, request: CheckoutRequest, card: CardOnFile) -> None:
@@ -140,6 +179,8 @@ class MerchantServicer(MerchantServicerBase):
                 token_expiry=str(card.token_expiry),
                 token_requestor_id=card.token_requestor_id,
                 cryptogram=made.cryptogram,
+                initiator=_initiator(request),
+                original_rrn=request.original_rrn,
             )
         )
 
@@ -152,6 +193,8 @@ class MerchantServicer(MerchantServicerBase):
                 merchant=self._shop,
                 amount_minor=request.amount_minor,
                 currency=request.currency,
+                initiator=_initiator(request),
+                original_rrn=request.original_rrn,
             )
         )
         return made
@@ -181,6 +224,15 @@ class MerchantServicer(MerchantServicerBase):
         )
         if answer.response_code != ResponseCode.APPROVED:
             raise Unavailable("REVERSAL_NOT_TAKEN_ON", "the acquirer did not take a reversal on")
+
+
+def _not_on_file() -> NotFound:
+    return NotFound("CARD_NOT_ON_FILE", "this shop has no card on file of that name; save the card first")
+
+
+def _initiator(request: CheckoutRequest) -> Initiator:
+    """Who begins: the shop, where it goes back to a payment of the customer's; else, unsaid, the customer."""
+    return Initiator.INITIATOR_MERCHANT if request.original_rrn else Initiator.INITIATOR_UNSPECIFIED
 
 
 def _card_on_file(issued: RequestTokenResponse, token_requestor_id: str) -> CardOnFile:

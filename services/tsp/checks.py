@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from cardnet.card import Expiry
-from services.tsp.domain import Control, EntryMode, Refusal, TokenRecord, TokenState
+from services.tsp.domain import Control, EntryMode, Initiator, Refusal, TokenRecord, TokenState, Usage
 
 
 class Finding(Enum):
@@ -30,8 +30,12 @@ class Use(NamedTuple):
     merchant_domain: str
     entry_mode: EntryMode | None
     """None where there is none yet: a cryptogram is asked for before the payment."""
-    token_expiry: Expiry
+    token_expiry: Expiry | None
+    """None where the token was named by its reference."""
     cryptogram: Finding
+    initiator: Initiator = Initiator.CARDHOLDER
+    original_rrn: str = ""
+    """The cardholder's payment that the merchant's goes back to."""
 
 
 class Verdict(NamedTuple):
@@ -87,9 +91,17 @@ def _state(record: TokenRecord, _use: Use, _today: date) -> Outcome:
 
 
 def _expiry(record: TokenRecord, use: Use, today: date) -> Outcome:
-    if use.token_expiry != record.token_expiry:
+    if use.token_expiry not in (None, record.token_expiry):
         return Refusal.TOKEN_EXPIRY_MISMATCH
     return Refusal.TOKEN_EXPIRED if record.token_expiry.passed(today.year, today.month) else True
+
+
+def _initiator(record: TokenRecord, use: Use, _today: date) -> Outcome:
+    if use.initiator is Initiator.CARDHOLDER:
+        return False
+    if record.domain.usage is not Usage.RECURRING:
+        return Refusal.INITIATOR_NOT_ALLOWED
+    return True if use.original_rrn else Refusal.ORIGINAL_UNKNOWN  # whether it exists, the vault knows
 
 
 def _cryptogram(record: TokenRecord, use: Use, _today: date) -> Outcome:
@@ -102,6 +114,7 @@ _CHECKS: tuple[tuple[Control, Callable[[TokenRecord, Use, date], Outcome]], ...]
     (Control.TOKEN_REQUESTOR_ID, _requestor),
     (Control.MERCHANT, _merchant),
     (Control.POS_ENTRY_MODE, _entry_mode),
+    (Control.INITIATOR, _initiator),
     (Control.TOKEN_STATE, _state),
     (Control.TOKEN_EXPIRY, _expiry),
     (Control.CRYPTOGRAM, _cryptogram),
@@ -113,6 +126,29 @@ _STATE_REFUSALS: dict[TokenState, Outcome] = {
     TokenState.SUSPENDED: Refusal.TOKEN_SUSPENDED,
     TokenState.DELETED: Refusal.TOKEN_DELETED,
 }
+
+CONTROLS_OF = {
+    Refusal.TOKEN_UNKNOWN: Control.TOKEN,
+    Refusal.TOKEN_REQUESTOR_MISMATCH: Control.TOKEN_REQUESTOR_ID,
+    Refusal.MERCHANT_NOT_ALLOWED: Control.MERCHANT,
+    Refusal.ENTRY_MODE_NOT_ALLOWED: Control.POS_ENTRY_MODE,
+    Refusal.INITIATOR_NOT_ALLOWED: Control.INITIATOR,
+    Refusal.ORIGINAL_UNKNOWN: Control.INITIATOR,
+    Refusal.TOKEN_INACTIVE: Control.TOKEN_STATE,
+    Refusal.TOKEN_SUSPENDED: Control.TOKEN_STATE,
+    Refusal.TOKEN_DELETED: Control.TOKEN_STATE,
+    Refusal.TOKEN_EXPIRY_MISMATCH: Control.TOKEN_EXPIRY,
+    Refusal.TOKEN_EXPIRED: Control.TOKEN_EXPIRY,
+    Refusal.USAGE_EXHAUSTED: Control.USAGE,
+    Refusal.TRANSACTION_REVERSED: Control.USAGE,
+    Refusal.CRYPTOGRAM_MISSING: Control.CRYPTOGRAM,
+    Refusal.CRYPTOGRAM_FORMAT: Control.CRYPTOGRAM,
+    Refusal.CRYPTOGRAM_KEY_UNKNOWN: Control.CRYPTOGRAM,
+    Refusal.CRYPTOGRAM_WRONG: Control.CRYPTOGRAM,
+    Refusal.CRYPTOGRAM_REPLAYED: Control.CRYPTOGRAM,
+    Refusal.CRYPTOGRAM_EXPIRED: Control.CRYPTOGRAM,
+}
+"""The control that each refusal belongs to."""
 
 _CRYPTOGRAM_OUTCOMES: dict[Finding, Outcome] = {
     Finding.FORMAT_UNKNOWN: Refusal.CRYPTOGRAM_FORMAT,

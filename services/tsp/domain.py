@@ -3,9 +3,10 @@
 The enumerations have the numbers of protos/cardnet/cde/v1/token_vault.proto; a test proves it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
+from typing import Any, NamedTuple
 
 from cardnet.card import CardRange, Expiry, Pan, PaymentToken, luhn_digit
 from cardnet.response_code import ResponseCode
@@ -33,8 +34,58 @@ class EntryMode(IntEnum):
     ECOMMERCE = 81
 
 
+class Usage(IntEnum):
+    """What a requestor uses its tokens for."""
+
+    ONE_TIME = 1
+    CARD_ON_FILE = 2
+    RECURRING = 3
+
+
+class Location(IntEnum):
+    """Where the requestor keeps its tokens (EMVCo framework 2.3, table 5.1)."""
+
+    UNSPECIFIED = 0
+    REMOTE = 1
+    SECURE_ELEMENT = 2
+    DEVICE = 3
+    SECURED_DEVICE = 4
+    SECURED_REMOTE = 5
+    SHARED = 6
+    TEMPORARY = 7
+
+
+class Party(IntEnum):
+    """Who may act on a token."""
+
+    REQUESTOR = 1
+    ISSUER = 2
+    TSP = 3
+    """The token service provider itself: its operator, or its limit on failed cryptograms."""
+
+
+class Cause(IntEnum):
+    """Why something was done to a token."""
+
+    CARDHOLDER = 1
+    LOST_OR_STOLEN = 2
+    FRAUD = 3
+    FAILED_CRYPTOGRAMS = 4
+    CARD_REPLACED = 5
+    CLOSED = 6
+    CARDHOLDER_CONFIRMED = 7
+    OTHER = 8
+
+
+class Initiator(IntEnum):
+    """Who begins a payment; a message that does not say means the cardholder."""
+
+    CARDHOLDER = 1
+    MERCHANT = 2
+
+
 class Control(IntEnum):
-    """A check, in the order in which the checks are made."""
+    """A check that step 4 makes."""
 
     TOKEN = 1
     TOKEN_REQUESTOR_ID = 2
@@ -43,6 +94,8 @@ class Control(IntEnum):
     TOKEN_STATE = 5
     TOKEN_EXPIRY = 6
     CRYPTOGRAM = 7
+    INITIATOR = 8
+    USAGE = 9
 
 
 class Refusal(IntEnum):
@@ -65,6 +118,9 @@ class Refusal(IntEnum):
     CRYPTOGRAM_REPLAYED = 14
     CRYPTOGRAM_EXPIRED = 15
     TRANSACTION_REVERSED = 16
+    USAGE_EXHAUSTED = 17
+    INITIATOR_NOT_ALLOWED = 18
+    ORIGINAL_UNKNOWN = 19
 
 
 RESPONSE_CODES = {
@@ -85,6 +141,9 @@ RESPONSE_CODES = {
     Refusal.CRYPTOGRAM_REPLAYED: ResponseCode.CRYPTOGRAM_FAILURE,
     Refusal.CRYPTOGRAM_EXPIRED: ResponseCode.CRYPTOGRAM_FAILURE,
     Refusal.TRANSACTION_REVERSED: ResponseCode.RESPONSE_TOO_LATE,
+    Refusal.USAGE_EXHAUSTED: ResponseCode.USAGE_EXHAUSTED,
+    Refusal.INITIATOR_NOT_ALLOWED: ResponseCode.NOT_PERMITTED_TO_CARD,
+    Refusal.ORIGINAL_UNKNOWN: ResponseCode.NOT_PERMITTED_TO_CARD,
 }
 """What acquirer and merchant see of a refusal: the developer profile, which tells more than real networks do."""
 
@@ -98,6 +157,7 @@ class Domain:
     """The host name of the merchants' site."""
     entry_modes: frozenset[EntryMode]
     cryptogram_required: bool
+    usage: Usage = Usage.CARD_ON_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +168,7 @@ class Requestor:
     identity: str
     """The caller to whom it is registered, by its name in cardnet/identity.py."""
     domain: Domain
+    location: Location = Location.REMOTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +176,12 @@ class TokenRecord:
     """What the vault knows of a token. Neither token nor PAN is in here: those are sealed."""
 
     state: TokenState
+    suspended_by: frozenset[Party]
+    """Who must resume it before it is active again: empty unless suspended."""
     token_requestor_id: str
     domain: Domain
+    location: Location
     token_expiry: Expiry
-    token_reference_id: str
     assurance_level: str
     assurance_data: str
     par: str
@@ -130,19 +193,42 @@ class TokenRecord:
         """Whether the token has a future: it is neither deleted nor expired."""
         return self.state is not TokenState.DELETED and not self.token_expiry.passed(today.year, today.month)
 
+    def changed(self, **facts: Any) -> "TokenRecord":
+        """The same record with other facts, by their names here."""
+        return replace(self, **facts)
+
+
+class Assurance(NamedTuple):
+    """What was done to find that a card is its holder's, and by whom (EMVCo framework 2.3, section 6)."""
+
+    level: str
+    """Token Assurance Method, 2 digits."""
+    data: str
+
 
 def new_record(
-    pan: Pan, requestor: Requestor, state: TokenState, *, par: str, token_reference_id: str, today: date
+    pan: Pan,
+    requestor: Requestor,
+    state: TokenState,
+    *,
+    par: str,
+    assurance: Assurance,
+    today: date,
+    location: Location = Location.UNSPECIFIED,
 ) -> TokenRecord:
-    """The record of a token that is to be issued after the issuer verified the account."""
+    """The record of a token that is to be issued after the issuer verified the account.
+
+    state: in which the issuer wants it. location: what the request said, else what the requestor registered.
+    """
     return TokenRecord(
         state=state,
+        suspended_by=frozenset({Party.ISSUER} if state is TokenState.SUSPENDED else ()),
         token_requestor_id=requestor.token_requestor_id,
         domain=requestor.domain,
+        location=location or requestor.location,
         token_expiry=Expiry(today.year + TOKEN_LIFE_YEARS, today.month),
-        token_reference_id=token_reference_id,
-        assurance_level="10",  # EMVCo's Token Assurance Method: account verification by the issuer
-        assurance_data="issuer account verification",
+        assurance_level=assurance.level,
+        assurance_data=assurance.data,
         par=par,
         pan_product_id=pan.range.product_id,
         pan_last_four=pan.last_four,
@@ -155,8 +241,3 @@ def token_number(card_range: CardRange, chance: str) -> PaymentToken:
     least, greatest = int(card_range.token_low), int(card_range.token_high)
     digits = f"{least + int(chance[7:]) % (greatest - least + 1)}{chance[:7]}"
     return PaymentToken(digits + luhn_digit(digits))
-
-
-def may_become(state: TokenState, wanted: TokenState) -> bool:
-    """Whether a token may be put into another state: a deleted one never comes back."""
-    return state is not TokenState.DELETED or wanted is TokenState.DELETED

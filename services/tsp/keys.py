@@ -1,136 +1,277 @@
-"""The keys of the token service provider: one for each purpose, all from the operating system's chance.
+"""The keys of the token service provider: sealed until the key-encryption key is there, one set for each purpose then.
 
-They stay in this process and, where a file is named, in that file; never in the store. Whoever has store and keys has
-the cards.
+They stay in this process; the store has them wrapped (services/tsp/keyring.py). Whoever has the store and the
+key-encryption key has the cards.
 """
 
 import asyncio
-import hmac
-import json
-import os
 import re
-import secrets
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from joserfc.jwk import RSAKey
+from cryptography.exceptions import InvalidTag
 
 from cardnet.card import Pan, PaymentToken
 from cardnet.config import SettingMissing
 from cardnet.cryptogram import CryptogramKey
+from cardnet.env import Clock
+from cardnet.errors import Unavailable
+from cardnet.store import Store
+from services.tsp.keyed import CardKey, Keyed, new_card_secret
+from services.tsp.keyring import Keyring, Purpose, RedisKeyring, VaultShut, WrongKek, new_keyring, unwrapped, wrapped
+from services.tsp.using import Using
 
-_LENGTHS = {"data_key": 32, "pan_index_key": 32, "token_index_key": 32, "fingerprint_key": 32, "cryptogram_key": 16}
-"""The symmetric keys and their lengths in bytes."""
-
-_CRYPTOGRAM_KEY_INDEX = 1
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{32}")
-_FILE_UNUSABLE = "CARDNET_TSP_KEYS_FILE must name a file that this service wrote and only its owner can read (0600)"
+_ATTEMPTS = 8
 
 
-class CardKey:
-    """The key that cards are encrypted to: RSA, 2,048 bits."""
+class _Open:
+    """What is there while the vault is open."""
 
-    def __init__(self, key: RSAKey) -> None:
-        self.id = key.thumbprint()  # RFC 7638: another key has another name
-        self.public = key.as_pem(private=False).decode()
-        self.private = {self.id: key}
+    __slots__ = ("held", "kek", "keyed", "ring")
+
+    def __init__(self, kek: bytes, held: bytes, ring: Keyring, shared_cryptogram_key: bytes) -> None:
+        self.kek = kek
+        self.held = held
+        self.ring = ring
+        self.keyed = Keyed(ring, shared_cryptogram_key)
 
 
 class KeySet:
-    """All keys, the keyed objects kept: keying anew costs twice as much as using."""
+    """All keys. While it is sealed every use raises Unavailable("VAULT_SEALED")."""
 
-    def __init__(self, id_: str, keys: dict[str, bytes], card_key: "Future[CardKey]") -> None:
-        """id_: names the set in every record. card_key: is being made or read meanwhile, for that takes 70 ms."""
-        self.id = id_
-        self.data = AESGCM(keys["data_key"])
-        self.cryptogram = CryptogramKey(keys["cryptogram_key"], _CRYPTOGRAM_KEY_INDEX)
-        self._pan_index = hmac.new(keys["pan_index_key"], digestmod="sha256")
-        self._token_index = hmac.new(keys["token_index_key"], digestmod="sha256")
-        self._fingerprint = hmac.new(keys["fingerprint_key"], digestmod="sha256")
-        self._card_key = card_key
+    def __init__(self, store: Store, clock: Clock, cryptogram_key: str = "") -> None:
+        """cryptogram_key: 32 hexadecimal digits that take the place of the set's own, so that an issuer can hold them
+        too; or empty. SettingMissing if it is neither."""
+        if cryptogram_key and not _HEX_KEY.fullmatch(cryptogram_key):
+            raise SettingMissing("CARDNET_CRYPTOGRAM_KEY must be 32 hexadecimal digits: an AES-128 key")
+        self._shared = bytes.fromhex(cryptogram_key)
+        self._kept = RedisKeyring(store)
+        self._clock = clock
+        self._open: _Open | None = None
+        self._using = Using()
+        self._left: list[Using] = []
+        self._generated: Future[bytes] | None = None
 
-    def name_of_pan(self, pan: Pan) -> str:
-        """What the store calls a PAN: 32 hexadecimal digits, of no meaning without the key."""
-        return _name(self._pan_index, pan.reveal().encode())
+    @property
+    def sealed(self) -> bool:
+        """Whether there are no keys to use."""
+        return self._open is None
 
-    def name_of_token(self, token: PaymentToken) -> str:
-        """What the store calls a token, likewise."""
-        return _name(self._token_index, token.reveal().encode())
+    @property
+    def shares_cryptogram_key(self) -> bool:
+        """Whether the cryptograms' key was given, and is not the keyring's."""
+        return bool(self._shared)
 
-    def fingerprint(self, message: bytes) -> str:
-        """What tells one message from another without keeping it."""
-        return _name(self._fingerprint, message)
+    @property
+    def keyring(self) -> Keyring:
+        """The keys by purpose, number and state."""
+        return self._opened().ring
+
+    async def exist(self) -> bool:
+        """Whether the store has a keyring."""
+        return bool(await self._kept.read())
+
+    async def kept(self) -> bytes:
+        """The keyring as the store has it, wrapped."""
+        return await self._kept.read()
+
+    async def open(self, kek: bytes) -> None:
+        """Open the keyring, or make the first one. Of several who make it at once, one does, and all have its keys.
+
+        VaultShut says why it cannot be opened; WrongKek if the key-encryption key (32 bytes) is another vault's.
+        """
+        held = await self._kept.read()
+        if not held:
+            held = await self._kept.replace(b"", wrapped(new_keyring(self._clock.now()), kek))
+        self._adopt(kek, held, unwrapped(held, kek))
+        if not self.keyring.of(Purpose.CARD):
+            self._generated = self._generated or _in_thread(new_card_secret)
+
+    def lock(self) -> None:
+        """Forget all keys: the vault is sealed."""
+        self._open = None
+        self._generated = None
+        self._end_epoch()
+
+    async def refresh(self) -> None:
+        """Take over what other instances changed in the keyring.
+
+        Unavailable if it is damaged or an older one; under another key-encryption key the vault is sealed.
+        """
+        now = self._opened()
+        held = await self._kept.read()
+        if held != now.held:
+            self._take_over(held)
+
+    async def change(self, edit: Callable[[Keyring], Keyring]) -> None:
+        """Change the keyring in one step, here and in the store. edit: gives the next, or the same for no change."""
+        for _ in range(_ATTEMPTS):
+            now = self._opened()
+            ring = edit(now.ring)
+            if ring is now.ring or await self._replace(now, ring, now.kek):
+                return
+        raise Unavailable("VAULT_CONTENDED", "the keyring is being changed by others at this moment; ask again")
+
+    async def rewrap(self, kek: bytes) -> None:
+        """Wrap all keys under another key-encryption key, in one step."""
+        for _ in range(_ATTEMPTS):
+            now = self._opened()
+            if now.kek == kek or await self._replace(now, now.ring.with_new_kek(self._clock.now()), kek):
+                return
+        raise Unavailable("VAULT_CONTENDED", "the keyring is being changed by others at this moment; ask again")
+
+    def using(self) -> Using:
+        """Hold this, with `with`, from taking a name or sealing until the store has what was made with it.
+
+        A key is destroyed, and what stood under an old name removed, only when all have left who entered before.
+        """
+        return self._using
+
+    async def grace(self) -> None:
+        """Wait until nobody uses the keys as they were before the last change."""
+        for left in tuple(self._left):
+            await left.over()
+            if left in self._left:
+                self._left.remove(left)
+
+    def names_of_token(self, token: PaymentToken) -> tuple[str, ...]:
+        """What the store may call a token: 32 hexadecimal digits each, the primary key's name first. To look under."""
+        number = token.reveal().encode()
+        return tuple([key.name(number) for key in self._keyed().tokens])
+
+    def names_of_pan(self, pan: Pan) -> tuple[str, ...]:
+        """What the store may call a PAN, likewise."""
+        number = pan.reveal().encode()
+        return tuple([key.name(number) for key in self._keyed().pans])
+
+    def new_names_of_token(self, token: PaymentToken) -> tuple[str, ...]:
+        """The names under which a new token is entered. Who has the first has it: claim them in this order."""
+        number = token.reveal().encode()
+        return tuple([key.name(number) for key in self._keyed().new_tokens])
+
+    def new_names_of_pan(self, pan: Pan) -> tuple[str, ...]:
+        """The names under which something new of a PAN is entered, likewise."""
+        number = pan.reveal().encode()
+        return tuple([key.name(number) for key in self._keyed().new_pans])
+
+    def seal(self, plaintext: bytes, beside: bytes, salt: bytes = b"") -> tuple[int, bytes]:
+        """The number of the data key, and nonce and ciphertext. beside: what is bound to it and stands elsewhere."""
+        return self._keyed().seal(plaintext, beside, salt)
+
+    def unseal(self, number: int, sealed: bytes, beside: bytes, salt: bytes = b"") -> bytes:
+        """The plaintext. Unavailable unless all is as `seal` had it."""
+        try:
+            return self._keyed().unseal(number, sealed, beside, salt)
+        except (InvalidTag, KeyError, ValueError):
+            raise _damaged() from None
+
+    def seal_history(self, plaintext: bytes, beside: bytes) -> tuple[int, bytes]:
+        """As `seal`, with the history's key."""
+        return self._keyed().seal_history(plaintext, beside)
+
+    def unseal_history(self, number: int, sealed: bytes, beside: bytes) -> bytes:
+        """As `unseal`, with the history's key."""
+        try:
+            return self._keyed().unseal_history(number, sealed, beside)
+        except (InvalidTag, KeyError, ValueError):
+            raise _damaged() from None
+
+    def fingerprints(self, message: bytes) -> tuple[str, ...]:
+        """What tells one message from another without keeping it: 32 hexadecimal digits, the primary key's first."""
+        return tuple([key.name(message) for key in self._keyed().fingerprints])
+
+    @property
+    def cryptogram_key(self) -> CryptogramKey:
+        """The key to make cryptograms with."""
+        return self._keyed().cryptogram
+
+    def cryptogram_key_of(self, index: int) -> CryptogramKey | None:
+        """The key to verify cryptograms of an index with; None where there is none, or not any more."""
+        return self._keyed().cryptograms.get(index)
+
+    def audit_mac(self, data: bytes, number: int | None = None) -> tuple[int, bytes]:
+        """The audit key's number and its MAC of the data. KeyError where there is no key of a given number."""
+        return self._keyed().audit_mac(data, number)
 
     async def card_key(self) -> CardKey:
-        """The key that cards are encrypted to."""
-        return await asyncio.wrap_future(self._card_key)
+        """The key that cards are encrypted to. The first one is made meanwhile, in a thread, and waited for here."""
+        card = self._keyed().card
+        if card is None and self._generated:
+            await self._add_card_key(await asyncio.shield(asyncio.wrap_future(self._generated)))
+            card = self._keyed().card
+        assert card is not None  # `open` had one generated
+        return card
+
+    async def _add_card_key(self, secret: bytes) -> None:
+        now = self._clock.now()
+
+        def added(ring: Keyring) -> Keyring:
+            if ring.of(Purpose.CARD):
+                return ring
+            return ring.with_prepared(Purpose.CARD, secret, now).with_promoted(Purpose.CARD, now)
+
+        await self.change(added)
+
+    async def _replace(self, now: _Open, ring: Keyring, kek: bytes) -> bool:
+        """Whether the keyring was replaced; if somebody else was faster, theirs is taken over."""
+        wanted = wrapped(ring, kek)
+        held = await self._kept.replace(now.held, wanted)
+        if held != wanted:
+            self._take_over(held)
+            return False
+        self._adopt(kek, held, ring)
+        return True
+
+    def _take_over(self, held: bytes) -> None:
+        now = self._opened()
+        try:
+            ring = unwrapped(held, now.kek)
+        except WrongKek:
+            self.lock()
+            raise _sealed() from None
+        except VaultShut as problem:
+            raise Unavailable("KEYRING_DAMAGED", str(problem)) from None
+        if ring.vault != now.ring.vault or ring.revision < now.ring.revision:
+            raise Unavailable(
+                "KEYRING_DAMAGED", "the keyring in the store is an older one, or another vault's: restore the store"
+            )
+        self._adopt(now.kek, held, ring)
+
+    def _adopt(self, kek: bytes, held: bytes, ring: Keyring) -> None:
+        if self._open and ring.revision < self._open.ring.revision:
+            return  # a later change of ours came in between
+        self._open = _Open(kek, held, ring, self._shared)
+        self._end_epoch()
+
+    def _end_epoch(self) -> None:
+        self._left.append(self._using)
+        self._using = Using()
+
+    def _opened(self) -> _Open:
+        if self._open is None:
+            raise _sealed()
+        return self._open
+
+    def _keyed(self) -> Keyed:
+        return self._opened().keyed
 
 
-def open_keys(file: str, cryptogram_key: str) -> KeySet:
-    """The keys in a file, which is written if it is not there; without a file, keys that end with this process.
-
-    cryptogram_key: 32 hexadecimal digits that take the place of the set's own, so that an issuer can hold them too;
-    or empty. SettingMissing says what is wrong with either.
-    """
-    stored = _stored(Path(file)) if file else _drawn()
-    try:
-        keys = {name: bytes.fromhex(stored[name]) for name in _LENGTHS}
-        if {name: len(key) for name, key in keys.items()} != _LENGTHS:
-            raise ValueError
-        id_ = stored["id"]
-    except (KeyError, ValueError, TypeError, AttributeError):
-        raise SettingMissing(_FILE_UNUSABLE) from None
-    if cryptogram_key:
-        if not _HEX_KEY.fullmatch(cryptogram_key):
-            raise SettingMissing("CARDNET_CRYPTOGRAM_KEY must be 32 hexadecimal digits: an AES-128 key")
-        keys["cryptogram_key"] = bytes.fromhex(cryptogram_key)
-    return KeySet(id_, keys, _in_thread(stored.get("card_key", "")))
+def _sealed() -> Unavailable:
+    return Unavailable(
+        "VAULT_SEALED",
+        "the token service provider's vault is sealed: the operator must unseal it (cardnet keys unseal)",
+    )
 
 
-def _drawn() -> dict[str, str]:
-    return {"id": "k1"} | {name: secrets.token_hex(length) for name, length in _LENGTHS.items()}
+def _damaged() -> Unavailable:
+    return Unavailable(
+        "VAULT_RECORD_DAMAGED", "a record in the vault is not as the vault wrote it: nothing is told of its token"
+    )
 
 
-def _stored(path: Path) -> dict[str, str]:
-    if not path.exists():
-        _write_once(path, _drawn() | {"card_key": _new_card_key().as_pem(private=True).decode()})
-    if path.stat().st_mode & 0o077:
-        raise SettingMissing(_FILE_UNUSABLE)
-    try:
-        stored: dict[str, str] = json.loads(path.read_text())
-    except ValueError:
-        raise SettingMissing(_FILE_UNUSABLE) from None
-    return stored
-
-
-def _write_once(path: Path, keys: dict[str, str]) -> None:
-    """Write the file whole or not at all; of several processes that start together, the first one's stays."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(keys, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)  # fails where the name is taken, as O_EXCL does, but never shows half a file
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _in_thread(pem: str) -> "Future[CardKey]":
+def _in_thread(make: Callable[[], bytes]) -> "Future[bytes]":
     thread = ThreadPoolExecutor(1)
-    future = thread.submit(lambda: CardKey(RSAKey.import_key(pem) if pem else _new_card_key()))
+    future = thread.submit(make)
     thread.shutdown(wait=False)
     return future
-
-
-def _new_card_key() -> RSAKey:
-    return RSAKey.generate_key(2048, private=True)
-
-
-def _name(keyed: hmac.HMAC, text: bytes) -> str:
-    mac = keyed.copy()
-    mac.update(text)
-    return mac.digest()[:16].hex()

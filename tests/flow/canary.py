@@ -58,6 +58,11 @@ def shapes_of_key(key: bytes) -> dict[str, bytes]:
     }
 
 
+def alone(haystack: bytes, digits: str) -> bool:
+    """Whether digits stand somewhere by themselves: so few stand by chance within longer numbers."""
+    return re.search(rb"(?<![0-9A-Za-z])%s(?![0-9A-Za-z])" % digits.encode(), haystack) is not None
+
+
 def found(haystack: bytes, needles: Mapping[str, bytes]) -> set[str]:
     """The names of the needles that are in a haystack."""
     return {name for name, needle in needles.items() if needle in haystack}

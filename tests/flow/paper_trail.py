@@ -1,16 +1,22 @@
 """Payments of every kind, with every mistake and fault, and all that is left lying about afterwards."""
 
+import asyncio
+from pathlib import Path
+
 import grpc
 import grpc.aio
 import pytest
 from canary import store_contents
+from up import cardnet
 from waiting import until
 
 from cardnet.card import luhn_digit
-from cardnet.cde.v1.issuer_pb2 import AuthoriseRequest, GetAccountRequest, OpenAccountRequest
+from cardnet.cde.v1.issuer_pb2 import AuthoriseRequest, GetAccountRequest, OpenAccountRequest, ReadPasscodeRequest
 from cardnet.cde.v1.issuer_pb2_grpc import IssuerOperatorStub, IssuerStub
+from cardnet.cde.v1.token_vault_pb2 import DetokeniseWithoutVerificationRequest
+from cardnet.cde.v1.token_vault_pb2_grpc import TokenDisclosureStub
 from cardnet.errors import Fault
-from cardnet.identity import OPERATOR
+from cardnet.identity import DISCLOSER, NETWORK, OPERATOR
 from cardnet.money import Money
 from cardnet.testing import LocalNetwork
 from cardnet.v1.merchant_pb2 import CheckoutRequest, SaveCardRequest
@@ -36,6 +42,10 @@ def _card_number(digits: str) -> str:
 
 CANARY = _card_number("999900427135791")
 """Saved and paid with."""
+ASKED = _card_number("999900460594837")
+"""One whose holder is asked for a passcode."""
+IMPORTED = _card_number("999900482615043")
+"""One of a shop's stored cards."""
 STRAY = _card_number("999900438246807")
 """Given where no card number belongs, by callers who make mistakes."""
 PLANTED = "8642097531864209"
@@ -49,7 +59,9 @@ class PaperTrail:
         self.network = network
         self.faults: list[str] = []
         self._spans: list[bytes] = []
-        self.token = self.cryptogram = ""
+        self._said: list[str] = []
+        self.token = self.reference = self.cryptogram = ""
+        self.passcodes: list[str] = []
         collect = network.collector.export
 
         async def keep(spans):
@@ -60,9 +72,7 @@ class PaperTrail:
 
     async def pay_in_every_way(self) -> None:
         """Approved, refused, with token data of the caller's own, and with a cryptogram used before."""
-        operator = self.network.stub(IssuerOperatorStub, "issuer", OPERATOR)
-        account = {"pan_expiry": "3011", "balance_minor": 10_000, "currency": "840", "status": "ACCOUNT_STATUS_OPEN"}
-        assert (await operator.OpenAccount(OpenAccountRequest(pan=CANARY, **account))).response_code == "00"
+        await self._open_account(CANARY)
         cardholder = self.network.cardholder()
         on_file = await cardholder.save_card(CANARY, "3011")
         assert (await cardholder.pay(on_file.id, PRICE, PLANTED)).approved
@@ -74,6 +84,53 @@ class PaperTrail:
             order = CheckoutRequest(idempotency_key=key, amount_minor=1250, currency="840", token_data=token_data)
             assert (await merchant.Checkout(order)).response_code == code
         self._on_file = on_file
+
+    async def ask_a_cardholder(self) -> None:
+        """Have a passcode sent, typed wrong and typed right."""
+        await self._open_account(ASKED, verification="VERIFICATION_PASSCODE")
+        cardholder = self.network.cardholder()
+        card = await cardholder.save_card(ASKED, "3011")
+        request = ReadPasscodeRequest(token_reference_id=card.token_reference_id)
+        right = (await self.network.stub(IssuerOperatorStub, "issuer", OPERATOR).ReadPasscode(request)).passcode
+        wrong = f"{(int(right) + 1) % 1_000_000:06}"
+        self.passcodes = [wrong, right]
+        for passcode, code in ((wrong, "55"), (right, "00")):
+            assert (await cardholder.confirm(card, passcode)).response_code == code
+
+    async def disclose(self) -> None:
+        """Tell the card without a payment, to the one who may learn it and not to the network."""
+        request = DetokeniseWithoutVerificationRequest(payment_token=self.token, token_expiry=self._expiry)
+        told = await self.network.stub(TokenDisclosureStub, "tsp", DISCLOSER).DetokeniseWithoutVerification(request)
+        assert told.pan == CANARY
+        network = self.network.stub(TokenDisclosureStub, "tsp", NETWORK)
+        await self._refused(network.DetokeniseWithoutVerification(request))
+
+    async def give_commands(self, folder: Path) -> None:
+        """Do at the command line what an operator does. Files of theirs go to a folder."""
+        await self._open_account(IMPORTED)
+        stored = folder / "cards.csv"
+        stored.write_text(f"customer_id,pan,pan_expiry\ncustomer-9,{IMPORTED},3011\ncustomer-8,{STRAY},3011\n")
+        for command in (
+            "tokens list",
+            f"tokens show {self.reference}",
+            f"tokens suspend {self.reference} --cause fraud",
+            f"tokens resume {self.reference}",
+            f"tokens cryptogram {self.reference} --amount 1.00",
+            f"requestors webhook 00000000001 http://127.0.0.1:9/hook --secret-file {folder / 'webhook'}",
+            "requestors list",
+            "tokens follow 00000000001 --count 1",
+            "keys rotate data",
+            f"keys rotate encryption --kek-file {folder / 'kek'}",
+            "keys list",
+            f"vault backup {folder / 'backup'}",
+            "audit show",
+            "audit verify",
+        ):
+            await self._command(command)
+        # The stray card has no account: so much is said of it, and that ends with 1.
+        await self._command(f"merchant import-cards {stored} --report {folder / 'report'}", code=1)
+        assert not stored.exists()
+        self._said.append((folder / "report").read_text())
 
     async def make_mistakes(self) -> None:
         """A card number in every wrong place, and calls that nobody may make."""
@@ -122,16 +179,34 @@ class PaperTrail:
         stored = await store_contents(self.network.store.admin_url)
         for process in self.network.processes.values():
             await process.stop()  # each sends its last spans
-        kept = [path for path in sorted(data_dir.rglob("*")) if path.is_file() and path.suffix != ".keys"]
+        secret = {".keys", ".kek"}
+        kept = [path for path in sorted(data_dir.rglob("*")) if path.is_file() and path.suffix not in secret]
+        assert {path.name for path in kept} >= {"tsp.audit", "tsp.audit.keyring"}
         traces = [self.network.collector.find_now(id_).to_json() for id_ in self.network.collector.latest(1000)]
         return {
             "logs": b"".join(process.log.read_bytes() for process in self.network.processes.values()),
             "spans": b"".join(self._spans),
             "traces": "\n".join(traces).encode(),
             "faults": "\n".join(self.faults).encode(),
+            "commands": "\n".join(self._said).encode(),
+            "audit": (data_dir / "tsp.audit").read_bytes(),
             "store": stored,
-            "store's files": b"".join(path.read_bytes() for path in kept),
+            "files": b"".join(path.read_bytes() for path in kept),
         }
+
+    async def _command(self, command: str, code: int = 0) -> None:
+        port = self.network.addresses["merchant"].rpartition(":")[2]
+        for form in ((), ("--json",)) if code == 0 and " list" in command else ((),):
+            done = await asyncio.to_thread(cardnet, *command.split(), "--network", port, *form)
+            self._said += [done.stdout, done.stderr]
+            assert done.returncode == code, (command, done.stderr)
+
+    async def _open_account(self, pan: str, **account: object) -> None:
+        operator = self.network.stub(IssuerOperatorStub, "issuer", OPERATOR)
+        request = OpenAccountRequest(
+            pan=pan, pan_expiry="3011", balance_minor=10_000, currency="840", status="ACCOUNT_STATUS_OPEN", **account
+        )
+        assert (await operator.OpenAccount(request)).response_code == "00"
 
     async def _token_data(self, encrypted: str) -> TokenData:
         """Token and cryptogram, as the shop gets them."""
@@ -141,7 +216,12 @@ class PaperTrail:
         token = {"payment_token": issued.payment_token, "token_expiry": issued.token_expiry}
         purchase = RequestCryptogramRequest(merchant=SHOP, amount_minor=1250, currency="840", **token, **shop)
         made = await tsp.RequestCryptogram(purchase)
-        self.token, self.cryptogram = issued.payment_token, made.cryptogram
+        self.token, self.reference, self._expiry = (
+            issued.payment_token,
+            issued.token_reference_id,
+            issued.token_expiry,
+        )
+        self.cryptogram = made.cryptogram
         return TokenData(cryptogram=made.cryptogram, **token)
 
     async def _refused(self, asking) -> None:

@@ -5,15 +5,20 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from cardnet.cde.v1.token_vault_pb2 import ChangeTokenStateRequest, TokenState
-from cardnet.cde.v1.token_vault_pb2_grpc import TokenOperatorStub
+from cardnet.cde.v1.issuer_pb2 import VERIFICATION_PASSCODE
+from cardnet.env import Env
+from cardnet.identity import OPERATOR
 from cardnet.money import Money
+from cardnet.stage import Stage
 from cardnet.testing import LocalNetwork, Payment, TestCard
 from cardnet.v1.acquirer_pb2 import SubmitPaymentRequest, SubmitPaymentResponse
 from cardnet.v1.acquirer_pb2_grpc import AcquirerStub
 from cardnet.v1.merchant_pb2 import CheckoutRequest
 from cardnet.v1.merchant_pb2_grpc import MerchantStub
 from cardnet.v1.payment_pb2 import MerchantData, PosEntryMode, TokenData
+from cardnet.v1.token_lifecycle_pb2 import ChangeTokenRequest, TokenName
+from cardnet.v1.token_lifecycle_pb2_grpc import TokenLifecycleStub
+from cardnet.v1.token_pb2 import CAUSE_OTHER
 from cardnet.v1.token_service_pb2 import RequestCryptogramRequest, RequestTokenRequest
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -68,6 +73,15 @@ class Shop:
         """A token for the card of a new account."""
         return await self.token(await self._network.open_account(balance), requestor)
 
+    async def token_in(self, state: str) -> TokenData:
+        """A new token in a state. One becomes inactive by its issuer alone, which waits for a passcode."""
+        if state == "INACTIVE":
+            stage = Stage(self._network.channel, Env.of("test"))
+            return await self.token(await stage.new_card(verification=VERIFICATION_PASSCODE))
+        token = await self.new_token()
+        await self.put(token, state)
+        return token
+
     async def with_cryptogram(self, token: TokenData, amount: str = PRICE) -> TokenData:
         """The token with a fresh cryptogram for a purchase of this amount."""
         money = Money.parse(amount)
@@ -107,11 +121,11 @@ class Shop:
         return await self._acquirer.SubmitPayment(SubmitPaymentRequest(token_data=token, **{**payment, **fields}))
 
     async def put(self, token: TokenData, state: str) -> None:
-        """Have the operator put the token into a state, such as "SUSPENDED"."""
-        operator = self._network.stub(TokenOperatorStub, "tsp", "operator")
-        wanted = TokenState.Value(f"TOKEN_STATE_{state}")
-        request = ChangeTokenStateRequest(payment_token=token.payment_token, state=wanted)
-        assert (await operator.ChangeTokenState(request)).response_code == "00"
+        """Have the operator put an active token into a state, such as "SUSPENDED", or a suspended one back."""
+        operator = self._network.stub(TokenLifecycleStub, "tsp", OPERATOR)
+        steps = {"SUSPENDED": operator.SuspendToken, "ACTIVE": operator.ResumeToken, "DELETED": operator.UnlinkToken}
+        request = ChangeTokenRequest(token=TokenName(payment_token=token.payment_token), cause=CAUSE_OTHER)
+        assert (await steps[state](request)).response_code == "00"
 
 
 def order() -> str:

@@ -3,57 +3,15 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from up import ROOT, Up, cardnet
 
 from cardnet.steps import STEPS
 
-ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "cardnet.cli")
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-class Up:
-    """A `cardnet up` of our own, on free ports."""
-
-    def __init__(self, *options: str, **environ: str) -> None:
-        command = (*COMMAND, "up", "--port-base", "0", "--otlp-port", "0", "--json", *options)
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-        )
-        assert self.process.stdout and self.process.stderr
-        line = self.process.stdout.readline()
-        assert line, self.process.stderr.read()
-        self.facts: dict[str, Any] = json.loads(line)
-
-    def pay(self, *options: str) -> subprocess.CompletedProcess[str]:
-        services = self.facts["services"]
-        return cardnet("pay", "--merchant", services["merchant"], "--tsp", services["tsp"], *options)
-
-    def trace(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return cardnet("trace", "--collector", self.facts["collector"], *options)
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Its exit code, and what it said on standard error. The signal goes to the whole group, as Ctrl-C does."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, how)
-        _, said = self.process.communicate(timeout=30)
-        return self.process.returncode, said
-
-
-def cardnet(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run((*COMMAND, *arguments), cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 from patience import patient
-from shopper import LIMIT, PRICE, admin, at_the_paused_issuer, forty_seconds_pass, new_shopper
+from shopper import LIMIT, PRICE, admitted, at_the_paused_issuer, forty_seconds_pass, new_shopper
 from waiting import until
 
 from cardnet.cde.v1.issuer_pb2 import AuthoriseRequest, ReverseRequest
@@ -63,18 +63,11 @@ def reversal(request):
     )
 
 
-async def transactions(network):
-    """The names of the authorisations that got past the token service provider."""
-    async with admin(network) as store:
-        keys = await store.command("KEYS", "tsp:*:transaction:*")
-    return {key.decode().partition(":transaction:")[2] for key in keys}
-
-
 async def test_an_issuer_that_hangs_is_answered_for_and_takes_no_hold_when_it_wakes(network, shopper):
-    before = await transactions(network)
+    before = await admitted(network)
     async with at_the_paused_issuer(shopper, "issuer-hangs") as payment:
         assert (await payment).response_code == "91"
-        [name] = await transactions(network) - before
+        [name] = await admitted(network) - before
     await shopper.stands(1)
 
     # The original comes late, or once more: it finds that it was taken back.

@@ -2,70 +2,100 @@
 
 import base64
 import hashlib
-import json
 import os
 import sys
 
 import pytest
-from canary import found, found_in_memory, shapes, shapes_of_key
-from paper_trail import CANARY, PLANTED, STRAY, PaperTrail
+from canary import alone, found, found_in_memory, shapes, shapes_of_key
+from paper_trail import ASKED, CANARY, IMPORTED, PLANTED, STRAY, PaperTrail
 from patience import patient
 
 from cardnet.testing import LocalNetwork
 from cardnet.v1.merchant_pb2 import CheckoutRequest
+from services.tsp.keyring import LENGTHS, unwrapped
 
 EDGE = ("merchant", "acquirer")
 
 
-async def test_nothing_secret_is_found_where_it_must_not_be(tmp_path):
+async def test_nothing_secret_is_found_where_it_must_not_be(tmp_path, monkeypatch):
+    session, data, outside = (tmp_path / name for name in ("session", "data", "outside"))
+    for folder in (session, data, outside):
+        folder.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(session))
     settings = patient({name: {"planted": PLANTED} for name in EDGE})  # a setting that no service asks for
-    async with LocalNetwork(data_dir=tmp_path, settings=settings) as network:
+    async with LocalNetwork(data_dir=data, roster=True, settings=settings) as network:
         trail = PaperTrail(network)
         await trail.pay_in_every_way()
+        await trail.ask_a_cardholder()
+        await trail.disclose()
+        keys = _keys(data)
+        await trail.give_commands(outside)
         await trail.make_mistakes()
         edge = {name: network.processes[name].pid for name in EDGE} if sys.platform == "linux" else {}
-        issuers = {"account_key": (tmp_path / "issuer.keys").read_text().strip()}
-        keys = _keys(json.loads((tmp_path / "tsp.keys").read_text())) | _keys(issuers)
+        keys |= _keys(data) | _webhook_secret(outside)
         within = {name: found_in_memory(pid, shapes(CANARY)) for name, pid in edge.items()}
         seen_within = {name: found_in_memory(pid, {"planted": PLANTED.encode()}) for name, pid in edge.items()}
         await trail.break_things()
         with network.processes["merchant"].log.open("a") as log:
             print(PLANTED, file=log)
-        contents = await trail.contents(tmp_path)
+        posted = b"".join(path.read_bytes() for path in session.rglob("*.json"))
+        contents = await trail.contents(data)
+    contents |= {"roster": posted, "backup": (outside / "backup").read_bytes()}
 
     # The search sees: each place has in it what was put there, and what must be there.
     assert seen_within == {name: {"planted"} for name in edge}
-    for place in ("logs", "spans", "traces", "store", "store's files"):
+    for place in ("logs", "spans", "traces", "store", "files"):
         assert "plain" in found(contents[place], shapes(PLANTED)), place
     assert b"not acknowledged" in contents["logs"]
     assert b"INVALID_FIELD" in contents["faults"] and b"UNKNOWN_FIELD" in contents["faults"]
-    assert CANARY[-4:].encode() in contents["traces"]
+    for place in ("traces", "commands"):
+        assert CANARY[-4:].encode() in contents[place]
+    for place in ("commands", "audit", "store", "backup"):
+        assert trail.reference.encode() in contents[place], place
+    assert str(data).encode() in contents["roster"]
 
     # Card numbers are nowhere: in no shape, not even without their last four digits.
     nowhere = {place: set() for place in contents}
-    assert {place: found(content, shapes(CANARY)) for place, content in contents.items()} == nowhere
-    assert {place: found(content, shapes(STRAY)) for place, content in contents.items()} == nowhere
+    for number in (CANARY, ASKED, IMPORTED, STRAY):
+        assert {place: found(content, shapes(number)) for place, content in contents.items()} == nowhere
     assert within == {name: set() for name in edge}
 
-    # Keys are nowhere, cryptograms nowhere; the shop's store alone knows the token.
+    # Keys are nowhere, cryptograms and passcodes nowhere; the shop's and the acquirer's store alone know the token.
     cryptogram = shapes_of_key(base64.b64decode(trail.cryptogram))
     assert {place: found(content, keys | cryptogram) for place, content in contents.items()} == nowhere
-    told = {place: found(contents[place], shapes(trail.token)) for place in ("logs", "spans", "traces", "faults")}
-    assert told == {"logs": set(), "spans": set(), "traces": set(), "faults": set()}
-    assert trail.token.encode() in contents["store"]
+    for passcode in trail.passcodes:
+        assert not [place for place, content in contents.items() if alone(content, passcode)]
+    told = {place: found(content, shapes(trail.token)) for place, content in contents.items()}
+    assert told.pop("store") and told.pop("files")
+    assert told == {place: set() for place in told}
 
 
-def _keys(file):
-    """Each key in a keys file, in all its shapes, by its name and shape."""
-    needles = {}
-    for name, text in file.items():
-        if name == "card_key":
-            lines = [line for line in text.splitlines() if not line.startswith("-")]
-            needles |= {f"{name}, line {number}": line.encode() for number, line in enumerate(lines) if len(line) > 40}
-        elif len(text) >= 32:
-            needles |= {f"{name}, {shape}": needle for shape, needle in shapes_of_key(bytes.fromhex(text)).items()}
-    assert needles
-    return needles
+def _keys(data):
+    """Every key that a network's data are under, in all its shapes, by its purpose and shape."""
+    kek = bytes.fromhex((data / "tsp.kek").read_text().strip())
+    ring = unwrapped((data / "tsp.audit.keyring").read_bytes(), kek)
+    secrets = {"key-encryption key": kek, "account key": bytes.fromhex((data / "issuer.keys").read_text().strip())}
+    secrets |= {f"{key.purpose.name} {key.number}": key.secret for key in ring.keys if key.secret}
+    assert {name.partition(" ")[0] for name in secrets} >= {purpose.name for purpose in LENGTHS}
+    return {
+        f"{name} from {at}, {shape}": needle
+        for name, secret in secrets.items()
+        for at in range(0, len(secret), 48)  # a long one in pieces, as lines break it; 48 bytes are a line of base64
+        if len(secret[at : at + 48]) >= 16
+        for shape, needle in shapes_of_key(secret[at : at + 48]).items()
+    }
+
+
+def _webhook_secret(outside):
+    secret = base64.b64decode((outside / "webhook").read_text().strip().removeprefix("whsec_"))
+    assert len(secret) == 32
+    return {f"webhook, {shape}": needle for shape, needle in shapes_of_key(secret).items()}
+
+
+def test_a_number_that_stands_alone_is_told_from_one_within_another():
+    assert alone(b'{"passcode": "135790"}', "135790")
+    assert alone(b"\x1a\x06135790\x22", "135790")
+    assert not alone(b"1357901", "135790") and not alone(b"a135790", "135790")
 
 
 NUMBER = "9999004271357918"

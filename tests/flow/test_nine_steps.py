@@ -9,6 +9,7 @@ import pytest_asyncio
 from patience import patient
 from shop import WITH_CRYPTOGRAM, Shop
 
+from cardnet.cardholder import CardNotSaved
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode as Code
 from cardnet.steps import ISSUER_SILENT, STEPS, WITHOUT_ISSUER, Step
@@ -31,7 +32,7 @@ async def test_a_card_on_file_payment_takes_the_nine_steps(either_network: Local
 
 
 def steps_with(card: TestCard) -> Sequence[Step]:
-    if card.token_state == "SUSPENDED":
+    if card.token_state == "SUSPENDED" or card.verification.startswith("PASSCODE"):
         return WITHOUT_ISSUER
     return ISSUER_SILENT if card.status == "SILENT" else STEPS
 
@@ -44,7 +45,25 @@ async def hurried_network() -> AsyncIterator[LocalNetwork]:
         yield network
 
 
-@pytest.mark.parametrize("card", TEST_CARDS, ids=lambda card: card.name)
+SAVED = [card for card in TEST_CARDS if card.saving_outcome.approved]
+NOT_SAVED = [card for card in TEST_CARDS if not card.saving_outcome.approved]
+
+
+@pytest.mark.parametrize("card", NOT_SAVED, ids=lambda card: card.name)
+async def test_a_test_card_that_cannot_be_saved_brings_its_outcome_before_there_is_anything_to_pay_with(
+    network: LocalNetwork, card: TestCard
+) -> None:
+    before = await network.balance(card)
+
+    for _ in range(2):
+        with pytest.raises(CardNotSaved) as refused:
+            await network.save_card(card)
+        assert refused.value.response_code is card.saving_outcome
+
+    assert await network.balance(card) == before
+
+
+@pytest.mark.parametrize("card", SAVED, ids=lambda card: card.name)
 async def test_a_test_card_brings_its_outcome_and_its_steps(
     network: LocalNetwork, hurried_network: LocalNetwork, card: TestCard
 ) -> None:

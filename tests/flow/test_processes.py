@@ -27,7 +27,15 @@ SERVED = {
     "merchant": {"cardnet.v1.Merchant"},
     "acquirer": {"cardnet.v1.Acquirer"},
     "network": {"cardnet.v1.Network"},
-    "tsp": {"cardnet.v1.TokenService", "cardnet.cde.v1.TokenVault", "cardnet.cde.v1.TokenOperator"},
+    "tsp": {
+        "cardnet.v1.TokenService",
+        "cardnet.v1.TokenLifecycle",
+        "cardnet.v1.TokenNotifications",
+        "cardnet.cde.v1.TokenVault",
+        "cardnet.cde.v1.TokenDisclosure",
+        "cardnet.cde.v1.PanLifecycle",
+        "cardnet.cde.v1.TokenOperator",
+    },
     "issuer": {"cardnet.cde.v1.Issuer", "cardnet.cde.v1.IssuerOperator"},
 }
 STANDARD = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}

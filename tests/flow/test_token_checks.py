@@ -70,8 +70,7 @@ async def test_the_requestor_is_found_where_the_message_did_not_bring_it(
 )
 async def test_a_token_that_is_not_active_is_refused(network: LocalNetwork, tap: Tap, state: str, code: Code) -> None:
     shop = Shop(network)
-    token = await shop.new_token()
-    await shop.put(token, state)
+    token = await shop.token_in(state)
 
     refused(await shop.checkout(token), tap, code, f"TOKEN_{state}")
 

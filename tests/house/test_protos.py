@@ -5,18 +5,42 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
 
-from cardnet.cde.v1 import issuer_pb2, token_vault_pb2
+from cardnet.cde.v1 import issuer_pb2, pan_lifecycle_pb2, token_operator_pb2, token_vault_pb2
 from cardnet.identity import MAY_CALL
 from cardnet.rules import RULES
-from cardnet.v1 import acquirer_pb2, merchant_pb2, network_pb2, payment_pb2, rule_pb2, token_service_pb2, traces_pb2
+from cardnet.v1 import (
+    acquirer_pb2,
+    merchant_pb2,
+    network_pb2,
+    payment_pb2,
+    rule_pb2,
+    token_lifecycle_pb2,
+    token_pb2,
+    token_service_pb2,
+    traces_pb2,
+)
 
 ROOT = Path(__file__).parents[2]
-EDGE = (acquirer_pb2, merchant_pb2, network_pb2, payment_pb2, token_service_pb2, traces_pb2)
-INSIDE = (issuer_pb2, token_vault_pb2)
+EDGE = (
+    acquirer_pb2,
+    merchant_pb2,
+    network_pb2,
+    payment_pb2,
+    token_lifecycle_pb2,
+    token_pb2,
+    token_service_pb2,
+    traces_pb2,
+)
+INSIDE = (issuer_pb2, pan_lifecycle_pb2, token_operator_pb2, token_vault_pb2)
 RULE_NAMES = set(rule_pb2.Rule.DESCRIPTOR.values_by_name) - {"RULE_UNSPECIFIED"}
 FILES: list[FileDescriptor] = [module.DESCRIPTOR for module in (*EDGE, *INSIDE)]
 MESSAGES: list[Descriptor] = [message for file in FILES for message in file.message_types_by_name.values()]
 FIELDS: list[FieldDescriptor] = [field for message in MESSAGES for field in message.fields]
+
+
+def test_every_file_of_the_protos_is_at_the_edge_or_inside() -> None:
+    found = {path.relative_to(ROOT / "protos").as_posix() for path in (ROOT / "protos").rglob("*.proto")}
+    assert found == {file.name for file in FILES} | {rule_pb2.DESCRIPTOR.name}
 
 
 def rule_name(field: FieldDescriptor) -> str:

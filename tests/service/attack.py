@@ -18,13 +18,17 @@ from cardnet.testing import LocalNetwork
 
 
 class Method(NamedTuple):
-    """A method as the protos define it. home: the process that serves it. caller: one who may, None for anyone."""
+    """A method as the protos define it. home: the process that serves it. caller: one who may, None for anyone.
+
+    streams: whether it answers with a stream.
+    """
 
     path: str
     request: type[Message]
     response: type[Message]
     home: str
     caller: str | None
+    streams: bool
 
 
 _HOMES = {
@@ -32,13 +36,21 @@ _HOMES = {
     "v1.acquirer.Acquirer": ("acquirer", "merchant"),
     "v1.network.Network": ("network", "acquirer"),
     "v1.token_service.TokenService": ("tsp", "merchant"),
+    "v1.token_lifecycle.TokenLifecycle": ("tsp", "merchant"),
+    "v1.token_lifecycle.TokenNotifications": ("tsp", "merchant"),
     "cde.v1.token_vault.TokenVault": ("tsp", "network"),
-    "cde.v1.token_vault.TokenOperator": ("tsp", "operator"),
+    "cde.v1.token_vault.TokenDisclosure": ("tsp", "discloser"),
+    "cde.v1.pan_lifecycle.PanLifecycle": ("tsp", "issuer"),
+    "cde.v1.token_operator.TokenOperator": ("tsp", "operator"),
     "cde.v1.issuer.Issuer": ("issuer", "network"),
     "cde.v1.issuer.IssuerOperator": ("issuer", "operator"),
     "v1.traces.Traces": ("collector", None),
 }
-_OTHER_CALLERS = {"/cardnet.cde.v1.Issuer/VerifyAccount": "tsp"}
+_OTHER_CALLERS = {
+    "/cardnet.v1.TokenLifecycle/ActivateToken": "issuer",
+    "/cardnet.cde.v1.Issuer/VerifyAccount": "tsp",
+    "/cardnet.cde.v1.Issuer/CheckPasscode": "tsp",
+}
 
 
 def _methods() -> list[Method]:
@@ -49,7 +61,8 @@ def _methods() -> list[Method]:
         for method in descriptor.methods:
             path = f"/{descriptor.full_name}/{method.name}"
             request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-            found.append(Method(path, request, response, home, _OTHER_CALLERS.get(path, caller)))
+            allowed = _OTHER_CALLERS.get(path, caller)
+            found.append(Method(path, request, response, home, allowed, method.server_streaming))
     return found
 
 
@@ -91,19 +104,20 @@ async def over_the_wire(
     timeout_s: float | None = 5.0,
     **options: Any,
 ) -> Outcome:
-    """Send bytes to a method over gRPC. metadata: the right caller's, if not given."""
+    """Send bytes to a method over gRPC; a stream is taken to its end. metadata: the right caller's, if not given."""
     method = BY_PATH[path]
     address = network.collector_address if method.home == "collector" else network.addresses[method.home]
     if metadata is None:
         metadata = credential_of(network, method.caller)
     async with grpc.aio.insecure_channel(address, options=(("grpc.enable_retries", 0),)) as channel:
         try:
-            ask = channel.unary_unary(path)
-            answer = await ask(data, metadata=tuple(metadata.items()), timeout=timeout_s, **options)
+            ask = channel.unary_stream(path) if method.streams else channel.unary_unary(path)
+            call = ask(data, metadata=tuple(metadata.items()), timeout=timeout_s, **options)
+            answers = [answer async for answer in call] if method.streams else [await call]
         except grpc.aio.AioRpcError as error:
             trailing = tuple(error.trailing_metadata() or ())
             return _outcome(error.code().name, error.details() or "", dict(trailing).get(DETAILS_KEY), repr(error))
-    return Outcome("OK", shown=repr(method.response.FromString(answer)))
+    return Outcome("OK", shown=repr([method.response.FromString(answer) for answer in answers]))
 
 
 async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: float = 5.0) -> Outcome:
@@ -111,8 +125,12 @@ async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: fl
     method = BY_PATH[path]
     if method.home == "collector":  # it listens outside alone
         return await over_the_wire(network, path, data, timeout_s=timeout_s)
-    ask = network.channel(method.home, method.caller or "anyone").unary_unary(path, None, method.response.FromString)
+    channel = network.channel(method.home, method.caller or "anyone")
     try:
+        if method.streams:
+            follow = channel.unary_stream(path, None, method.response.FromString)
+            return Outcome("OK", shown=repr([answer async for answer in follow(Raw(data), timeout=timeout_s)]))
+        ask = channel.unary_unary(path, None, method.response.FromString)
         return Outcome("OK", shown=repr(await ask(Raw(data), timeout=timeout_s)))
     except Exception as fault:
         code, sentence, details = status_of(fault)
@@ -129,9 +147,12 @@ def _outcome(code: str, sentence: str, details: bytes | None, seen: str) -> Outc
 
 
 async def stored(network: LocalNetwork) -> dict[bytes, bytes]:
-    """All that the store holds: each key and its value, as Redis would move it elsewhere."""
+    """All that the store holds: each key and its value, as Redis would move it elsewhere.
+
+    But for the keyring: the token service provider looks after that by itself, whoever asks it or not.
+    """
     store = Store(network.store.admin_url, owner="test")
     keys: list[bytes] = await store.command("KEYS", "*")
-    contents = {key: await store.command("DUMP", key) for key in keys}
+    contents = {key: await store.command("DUMP", key) for key in keys if not key.startswith(b"tsp:{keyring}:")}
     await store.close()
     return contents

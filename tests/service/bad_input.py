@@ -165,6 +165,44 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "TRACE_ID": _all("must be 1 to 32 lower-case hexadecimal digits", "f" * 33, "ABCDEF", "xyz", "12 3", "*", "1234\n"),
     "BALANCE": _all(_BALANCE, -1, 10**12, 2**63 - 1, -(2**63)),
     "COUNT": _all(_COUNT, -1, 10**9, 2**31 - 1, -(2**31)),
+    "PASSCODE": _digits("must be 6 digits", "135790"),
+    "SECRET": _all(
+        "must be 64 lower-case hexadecimal digits",
+        *disguised("0" * 64),
+        "0" * 63,
+        "0" * 65,
+        "A" * 64,
+        "0x" + "0" * 62,
+        "g" * 64,
+    ),
+    "URL": _all(
+        "must be an http or https address of at most 200 characters and no card number",
+        "ftp://shop.example/hook",
+        "shop.example/hook",
+        "//shop.example/hook",
+        "https://",
+        "HTTPS://shop.example/hook",
+        "file:///etc/passwd",
+        "https://shop.example/a b",
+        "https://shop.example/hook\n",
+        "https://shop.example/\r\nHost: other",
+        "https://schöp.example/",
+        "https://shop.example/?card=9999000000000012",
+        f"https://{'x' * 193}",
+    ),
+    "IDENTITY": _all(
+        "must be 1 to 32 of a-z, 0-9 and -",
+        "x" * 33,
+        "Merchant",
+        "1merchant",
+        "-merchant",
+        "merchant ",
+        "merchant\n",
+        "merchant=",
+        "merchant,operator",
+        "mérchant",
+    ),
+    "SEALED": _all("must be at most 12,288 bytes", b"\0" * 12_289),
 }
 """By rule: values that a field must refuse, each with what the refusal says. Absence is a case of its own: GIVEN."""
 
@@ -193,6 +231,12 @@ _GOOD: dict[str, Any] = {
     "TRACE_ID": "0123abcd",
     "BALANCE": 0,
     "COUNT": 0,
+    "PASSCODE": "135790",
+    "SECRET": "0123456789abcdef" * 4,
+    "URL": "https://shop.example/hook",
+    "IDENTITY": "merchant",
+    "SEALED": b"sealed",
+    "FLAG": True,
 }
 
 

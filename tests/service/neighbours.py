@@ -24,9 +24,16 @@ from cardnet.v1.acquirer_pb2_grpc import AcquirerServicer, add_AcquirerServicer_
 from cardnet.v1.network_pb2 import RouteAuthorisationRequest, RouteAuthorisationResponse, RouteReversalResponse
 from cardnet.v1.network_pb2_grpc import NetworkServicer, add_NetworkServicer_to_server
 from cardnet.v1.payment_pb2 import TransactionKey
-from cardnet.v1.token_service_pb2 import RequestCryptogramResponse, RequestTokenResponse
+from cardnet.v1.token_service_pb2 import (
+    ConfirmCardholderResponse,
+    RequestCryptogramResponse,
+    RequestTokenResponse,
+    TokenDecision,
+)
 from cardnet.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
 
+APPROVED, STEP_UP = TokenDecision.TOKEN_DECISION_APPROVED, TokenDecision.TOKEN_DECISION_STEP_UP
+DECLINED = TokenDecision.TOKEN_DECISION_DECLINED
 TOKEN, OTHER_TOKEN = "9999400000000014", "9999401234567893"
 CRYPTOGRAM = "QUJDREVGR0hJSktMTU5PUFFSU1Q="
 PAR = "S" * 29
@@ -162,12 +169,14 @@ class Acquirer(AcquirerServicer):
 
 
 class Tsp(TokenServiceServicer):
-    """Issues one token and as many cryptograms as it is asked for."""
+    """Issues one token, which a passcode may have to activate, and as many cryptograms as it is asked for."""
 
     def __init__(self) -> None:
         self.asked: list[Message] = []
         self.response_code = "00"
         self.pos_entry_modes = [10, 81]
+        self.passcode = ""
+        """What the cardholder was sent; empty where nothing was."""
         self.fault: Fault | None = None
         self.then: Then | None = None
         self.border = border("tsp", "merchant")
@@ -176,7 +185,7 @@ class Tsp(TokenServiceServicer):
     async def RequestToken(self, request, call):
         await self._considered(request, call)
         if self.response_code != "00":
-            return RequestTokenResponse(response_code=self.response_code)
+            return RequestTokenResponse(response_code=self.response_code, decision=DECLINED)
         return RequestTokenResponse(
             response_code="00",
             payment_token=TOKEN,
@@ -186,7 +195,17 @@ class Tsp(TokenServiceServicer):
             par=PAR,
             pan_last_four="0012",
             pos_entry_modes=self.pos_entry_modes,
+            decision=STEP_UP if self.passcode else APPROVED,
         )
+
+    async def ConfirmCardholder(self, request, call):
+        await self._considered(request, call)
+        if not self.passcode or request.token_reference_id != "reference-1":
+            return ConfirmCardholderResponse(response_code="78")
+        if request.passcode != self.passcode:
+            return ConfirmCardholderResponse(response_code="55", tries_left=2)
+        self.passcode = ""
+        return ConfirmCardholderResponse(response_code="00")
 
     async def RequestCryptogram(self, request, call):
         await self._considered(request, call)

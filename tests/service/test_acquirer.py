@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from houses import SHOP, TOKEN_DATA, AcquirerHouse, payment
@@ -9,12 +10,13 @@ from neighbours import OTHER_TOKEN, PAR, TOKEN, emptied, hang
 
 from cardnet.call import Call
 from cardnet.embedded_store import EmbeddedStore
-from cardnet.errors import InProgress, KeyReused, Overloaded, TimedOut, Unavailable
+from cardnet.errors import InProgress, InvalidField, KeyReused, Overloaded, TimedOut, Unavailable
 from cardnet.journal import ABANDONED_AFTER_S
-from cardnet.v1.acquirer_pb2 import SubmitPaymentResponse
+from cardnet.v1.acquirer_pb2 import SubmitPaymentRequest, SubmitPaymentResponse
 from cardnet.v1.network_pb2 import RouteAuthorisationResponse
-from cardnet.v1.payment_pb2 import PosEntryMode
+from cardnet.v1.payment_pb2 import Initiator, PosEntryMode
 
+ORIGINAL = "632609000001"
 SUBMIT = "/cardnet.v1.Acquirer/SubmitPayment"
 
 
@@ -51,6 +53,40 @@ async def test_a_payment_is_numbered_passed_on_and_its_answer_handed_back(house)
         pan_product_id="SIMC1",
         par=PAR,
     )
+
+
+def begun(initiator: Initiator, original_rrn: str, **changes: Any) -> SubmitPaymentRequest:
+    """A payment that says who began it, and to which one it goes back."""
+    request = payment(**changes)
+    request.token_data.initiator, request.token_data.original_rrn = initiator, original_rrn
+    return request
+
+
+async def test_a_payment_that_the_merchant_begins_is_passed_on_with_all_that_its_token_data_say(house) -> None:
+    request = begun(Initiator.INITIATOR_MERCHANT, ORIGINAL)
+    answer = await house.start().calls.SubmitPayment(request)
+    assert answer.response_code == "00"
+    assert house.network.asked[0].token_data == request.token_data
+
+
+@pytest.mark.parametrize(
+    ("initiator", "original_rrn"),
+    [
+        (Initiator.INITIATOR_MERCHANT, ""),
+        (Initiator.INITIATOR_CARDHOLDER, ORIGINAL),
+        (Initiator.INITIATOR_UNSPECIFIED, ORIGINAL),
+    ],
+)
+async def test_an_original_payment_is_named_by_the_merchant_who_begins_and_by_nobody_else(
+    house, initiator, original_rrn
+) -> None:
+    acquirer = house.start()
+    with pytest.raises(InvalidField) as violation:
+        await acquirer.calls.SubmitPayment(begun(initiator, original_rrn))
+    assert violation.value.field == "token_data.original_rrn"
+    assert house.network.asked == []
+    # Nothing was kept of it: the reference is as good as new.
+    assert (await acquirer.calls.SubmitPayment(payment())).transaction.stan == "000001"
 
 
 async def test_a_repeat_gets_the_same_bytes_and_is_not_sent_again(house) -> None:

@@ -89,6 +89,10 @@ async def test_every_rule_of_a_request_has_its_bad_values():
     assert used - {"MESSAGE", "FLAG"} == set(BAD)
 
 
+def varint(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
+
+
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
 async def test_a_field_that_nobody_knows_is_refused_however_deep_it_stands(network, method):
     unknown = b"\xc2\x3e" + bytes([len(PAN)]) + PAN.encode()  # field 1000, a string
@@ -98,7 +102,7 @@ async def test_a_field_that_nobody_knows_is_refused_however_deep_it_stands(netwo
         if place.rule == "MESSAGE":
             inner = getattr(request, place.path).SerializeToString() + unknown
             tag = bytes([place.field.number << 3 | 2])
-            spoilt.append(request.SerializeToString() + tag + len(inner).to_bytes(1, "big") + inner)
+            spoilt.append(request.SerializeToString() + tag + varint(len(inner)) + inner)
     for data in spoilt:
         outcome = await inside(network, method.path, data)
         assert (outcome.code, outcome.reason) == ("INVALID_ARGUMENT", "UNKNOWN_FIELD")

@@ -37,34 +37,65 @@ KNOWN = {
     "merchant": set(),
     "acquirer": {"merchant", "other-merchant"},
     "network": {"acquirer"},
-    "tsp": {"merchant", "other-merchant", "network", "operator"},
+    "tsp": {"merchant", "other-merchant", "network", "issuer", "other-issuer", "operator", "discloser"},
     "issuer": {"network", "tsp", "operator"},
     "collector": set(),
 }
 """Whose credentials each service knows."""
 
+_MERCHANTS, _ISSUERS = "merchant other-merchant", "issuer other-issuer"
+_PARTIES = f"{_MERCHANTS} {_ISSUERS} operator"
+
 LET_IN = {
     "/cardnet.v1.Merchant/SaveCard": "anyone",
+    "/cardnet.v1.Merchant/ConfirmCard": "anyone",
     "/cardnet.v1.Merchant/Checkout": "anyone",
-    "/cardnet.v1.Acquirer/SubmitPayment": "merchant other-merchant",
-    "/cardnet.v1.Acquirer/ReversePayment": "merchant other-merchant",
+    "/cardnet.v1.Acquirer/SubmitPayment": _MERCHANTS,
+    "/cardnet.v1.Acquirer/ReversePayment": _MERCHANTS,
     "/cardnet.v1.Network/RouteAuthorisation": "acquirer",
     "/cardnet.v1.Network/RouteReversal": "acquirer",
-    "/cardnet.v1.TokenService/GetEncryptionKey": "anyone merchant other-merchant network operator",
-    "/cardnet.v1.TokenService/RequestToken": "merchant other-merchant",
-    "/cardnet.v1.TokenService/RequestCryptogram": "merchant other-merchant",
+    "/cardnet.v1.TokenService/GetEncryptionKey": f"anyone network discloser {_PARTIES}",
+    "/cardnet.v1.TokenService/RequestToken": _MERCHANTS,
+    "/cardnet.v1.TokenService/ConfirmCardholder": _MERCHANTS,
+    "/cardnet.v1.TokenService/RequestCryptogram": _MERCHANTS,
+    "/cardnet.v1.TokenLifecycle/SuspendToken": _PARTIES,
+    "/cardnet.v1.TokenLifecycle/ResumeToken": _PARTIES,
+    "/cardnet.v1.TokenLifecycle/ActivateToken": f"{_ISSUERS} operator",
+    "/cardnet.v1.TokenLifecycle/UnlinkToken": _PARTIES,
+    "/cardnet.v1.TokenLifecycle/UpdateTokenAttributes": _PARTIES,
+    "/cardnet.v1.TokenLifecycle/GetToken": _PARTIES,
+    "/cardnet.v1.TokenNotifications/FollowTokens": _MERCHANTS,
     "/cardnet.cde.v1.TokenVault/Detokenise": "network",
     "/cardnet.cde.v1.TokenVault/RecallTransaction": "network",
-    "/cardnet.cde.v1.TokenOperator/ChangeTokenState": "operator",
+    "/cardnet.cde.v1.TokenVault/FindTransaction": "network",
+    "/cardnet.cde.v1.TokenDisclosure/DetokeniseWithoutVerification": "discloser",
+    "/cardnet.cde.v1.PanLifecycle/ReplacePan": f"{_ISSUERS} operator",
+    "/cardnet.cde.v1.PanLifecycle/UpdatePanExpiry": f"{_ISSUERS} operator",
+    "/cardnet.cde.v1.PanLifecycle/ReportPanLost": f"{_ISSUERS} operator",
+    "/cardnet.cde.v1.PanLifecycle/EnquirePar": f"{_ISSUERS} operator network",
+    "/cardnet.cde.v1.TokenOperator/ListTokens": "operator",
+    "/cardnet.cde.v1.TokenOperator/ListRequestors": "operator",
+    "/cardnet.cde.v1.TokenOperator/RegisterRequestor": "operator",
+    "/cardnet.cde.v1.TokenOperator/SetWebhook": "operator",
+    "/cardnet.cde.v1.TokenOperator/Unseal": "operator",
+    "/cardnet.cde.v1.TokenOperator/ListKeys": "operator",
+    "/cardnet.cde.v1.TokenOperator/RotateKey": "operator",
+    "/cardnet.cde.v1.TokenOperator/BackUpVault": "operator",
+    "/cardnet.cde.v1.TokenOperator/RestoreVault": "operator",
     "/cardnet.cde.v1.Issuer/Authorise": "network",
     "/cardnet.cde.v1.Issuer/Reverse": "network",
     "/cardnet.cde.v1.Issuer/VerifyAccount": "tsp",
+    "/cardnet.cde.v1.Issuer/CheckPasscode": "tsp",
     "/cardnet.cde.v1.IssuerOperator/OpenAccount": "operator",
     "/cardnet.cde.v1.IssuerOperator/GetAccount": "operator",
+    "/cardnet.cde.v1.IssuerOperator/ReadPasscode": "operator",
     "/cardnet.v1.Traces/GetTrace": "anyone",
     "/cardnet.v1.Traces/ListTraces": "anyone",
 }
-EVERYBODY = ("anyone", "merchant", "other-merchant", "acquirer", "network", "tsp", "issuer", "operator", "stranger")
+EVERYBODY = (
+    *("anyone", "merchant", "other-merchant", "acquirer", "network", "tsp"),
+    *("issuer", "other-issuer", "operator", "discloser", "stranger"),
+)
 
 
 def verdict(path: str, caller: str) -> str:
@@ -116,7 +147,10 @@ async def test_what_a_service_does_not_offer_is_not_there(network, path):
 # Until when.
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
+ONCE, STREAMS = [method for method in METHODS if not method.streams], [method for method in METHODS if method.streams]
+
+
+@pytest.mark.parametrize("method", ONCE, ids=lambda method: method.path)
 async def test_a_call_needs_a_deadline_of_at_most_thirty_seconds(network, method):
     data = good(method.request).SerializeToString()
     for timeout_s, reason in ((None, "DEADLINE_REQUIRED"), (31.5, "DEADLINE_TOO_LONG"), (86_400, "DEADLINE_TOO_LONG")):
@@ -124,6 +158,16 @@ async def test_a_call_needs_a_deadline_of_at_most_thirty_seconds(network, method
         assert (outcome.code, outcome.reason) == ("INVALID_ARGUMENT", reason)
         assert "30 s" in outcome.sentence
     assert (await over_the_wire(network, method.path, b"\xff", timeout_s=30)).reason == "UNREADABLE_MESSAGE"
+
+
+@pytest.mark.parametrize("method", STREAMS, ids=lambda method: method.path)
+async def test_a_stream_needs_no_deadline_and_takes_one_of_a_day(network, method):
+    data = good(method.request).SerializeToString()
+    outcome = await over_the_wire(network, method.path, data, timeout_s=25 * 3600)
+    assert (outcome.code, outcome.reason) == ("INVALID_ARGUMENT", "DEADLINE_TOO_LONG")
+    assert "24 h" in outcome.sentence
+    for timeout_s in (24 * 3600, None):
+        assert (await over_the_wire(network, method.path, b"\xff", timeout_s=timeout_s)).reason == "UNREADABLE_MESSAGE"
 
 
 # How much.

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from houses import SHOP, TOKEN_DATA, MerchantHouse, card, order
-from neighbours import OTHER_TOKEN, PAR, TOKEN, emptied, hang
+from neighbours import APPROVED, DECLINED, OTHER_TOKEN, PAR, TOKEN, emptied, hang
 
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import InProgress, InvalidField, KeyReused, NotFound, Overloaded, TimedOut, Unavailable
@@ -52,6 +52,8 @@ async def test_a_card_is_put_on_file_without_being_seen(house) -> None:
         par=PAR,
         response_code="00",
         notice="The card is saved.",
+        decision=APPROVED,
+        token_reference_id="reference-1",
     )
     assert (await shop.calls.SaveCard(card())).card_on_file_id == answer.card_on_file_id
     assert (await shop.calls.SaveCard(card("bob"))).card_on_file_id != answer.card_on_file_id
@@ -61,7 +63,7 @@ async def test_a_card_that_is_not_taken_is_not_on_file_and_the_customer_hears_wh
     house.tsp.response_code = "14"
     answer = await house.start().calls.SaveCard(card())
     notice = "The card was not saved: it is not known. Please check its number."
-    assert answer == SaveCardResponse(saved=False, response_code="14", notice=notice)
+    assert answer == SaveCardResponse(saved=False, response_code="14", notice=notice, decision=DECLINED)
 
 
 @pytest.mark.parametrize("fault", [Unavailable("AWAY", "away"), InvalidField("encrypted_card", "must be readable")])

@@ -11,6 +11,7 @@ from services.acquirer.domain import (
     Payment,
     RegisteredMerchant,
     acts_for,
+    original_fault,
     refusal,
     rrn_prefix,
     stan,
@@ -50,6 +51,17 @@ def test_the_strongest_check_answers(
     merchant: RegisteredMerchant | None, payment: Payment, answer: Code | None
 ) -> None:
     assert refusal(merchant, payment) is answer
+
+
+@pytest.mark.parametrize(
+    ("begun_by_merchant", "original_rrn", "allowed"),
+    [(True, True, True), (False, False, True), (True, False, False), (False, True, False)],
+)
+def test_an_original_is_named_where_the_merchant_begins_and_nowhere_else(
+    begun_by_merchant: bool, original_rrn: bool, allowed: bool
+) -> None:
+    fault = original_fault(begun_by_merchant=begun_by_merchant, original_rrn=original_rrn)
+    assert (fault is None) is allowed
 
 
 @pytest.mark.parametrize(

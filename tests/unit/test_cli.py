@@ -32,7 +32,8 @@ def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture
     assert main([]) == 0
     listed = capsys.readouterr().out
     assert [line.split()[0] for line in listed.partition("Commands:\n")[2].splitlines()] == [
-        *("demo", "up", "pay", "trace", "cards", "steps")
+        *("demo", "up", "pay", "trigger", "trace", "cards", "steps"),
+        *("tokens", "requestors", "keys", "audit", "vault", "merchant", "clock"),
     ]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from cardnet.card import PaymentToken
-from cardnet.cryptogram import Container, CryptogramKey, Purchase, read
+from cardnet.cryptogram import Binding, Container, CryptogramKey, Purchase, read
 
 KEY = CryptogramKey(bytes(range(16)))
 TOKEN = PaymentToken("9999401234567893")
@@ -31,7 +31,7 @@ def altered(place: int, value: int) -> str:
 
 def test_the_vector_of_the_specification_comes_out() -> None:
     assert KEY.make(TOKEN, 1, NUMBER, PURCHASE, TODAY) == VECTOR
-    assert container() == Container(bytes.fromhex("ED531A09E50AA798"), 1, NUMBER, 1)
+    assert container() == Container(bytes.fromhex("ED531A09E50AA798"), 1, NUMBER, 1, Binding.EXACT, False)
 
 
 def test_the_vector_for_an_amount_of_zero_comes_out() -> None:

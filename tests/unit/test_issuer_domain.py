@@ -8,17 +8,19 @@ import pytest
 from cardnet.card import Expiry, Pan
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode as Code
-from cardnet.test_cards import test_card
+from cardnet.test_cards import TEST_CARDS, test_card
 from services.issuer.domain import (
     Account,
     Purchase,
     Status,
+    TokenState,
     Transaction,
     Validation,
+    Verification,
     decide,
     uses_up_cryptogram,
-    verify,
 )
+from services.issuer.verification import Decision, PasscodeOutcome, Verdict, verify
 
 TODAY = date(2026, 11, 22)
 THIS_MONTH, LAST_MONTH, OTHER = Expiry(2026, 11), Expiry(2026, 10), Expiry(2030, 1)
@@ -86,15 +88,56 @@ def test_a_cryptogram_is_used_up_by_purchases_that_came_as_far_as_the_money(answ
     assert uses_up_cryptogram(answer) is (answer in {"00", "51", "57", "61"})
 
 
+DECLINED, ELIGIBLE = Decision.DECLINED, replace(GOOD, status=Status.STOLEN, expiry=LAST_MONTH)
+
+
 @pytest.mark.parametrize(
-    ("account", "expiry", "answer"),
+    ("account", "expiry", "verdict"),
     [
-        (None, THIS_MONTH, Code.INVALID_CARD),
-        (replace(GOOD, status=Status.STOLEN), OTHER, Code.EXPIRED_CARD),
-        (replace(GOOD, status=Status.STOLEN), THIS_MONTH, Code.APPROVED),
-        (replace(GOOD, expiry=LAST_MONTH), LAST_MONTH, Code.APPROVED),
-        (GOOD, THIS_MONTH, Code.APPROVED),
+        (None, OTHER, Verdict(Code.INVALID_CARD, DECLINED)),
+        (replace(ELIGIBLE, verification=Verification.INELIGIBLE), OTHER, Verdict(Code.EXPIRED_CARD, DECLINED)),
+        (replace(ELIGIBLE, verification=Verification.DECLINE), OTHER, Verdict(Code.EXPIRED_CARD, DECLINED)),
+        (ELIGIBLE, OTHER, Verdict(Code.EXPIRED_CARD, DECLINED)),
+        (
+            replace(ELIGIBLE, verification=Verification.INELIGIBLE),
+            LAST_MONTH,
+            Verdict(Code.NOT_PERMITTED_TO_CARD, Decision.INELIGIBLE),
+        ),
+        (replace(ELIGIBLE, verification=Verification.DECLINE), LAST_MONTH, Verdict(Code.DO_NOT_HONOUR, DECLINED)),
+        (ELIGIBLE, LAST_MONTH, Verdict(Code.APPROVED, Decision.APPROVED, TokenState.ACTIVE)),
+        (
+            replace(ELIGIBLE, token_state=TokenState.SUSPENDED),
+            LAST_MONTH,
+            Verdict(Code.APPROVED, Decision.APPROVED, TokenState.SUSPENDED),
+        ),
+        (
+            replace(ELIGIBLE, verification=Verification.PASSCODE),
+            LAST_MONTH,
+            Verdict(Code.APPROVED, Decision.STEP_UP, TokenState.INACTIVE),
+        ),
+        (
+            replace(ELIGIBLE, verification=Verification.PASSCODE_WRONG, token_state=TokenState.SUSPENDED),
+            LAST_MONTH,
+            Verdict(Code.APPROVED, Decision.STEP_UP, TokenState.INACTIVE),
+        ),
     ],
 )
-def test_a_card_can_be_put_on_file_when_it_is_ours_and_its_expiry_is_right(account, expiry, answer):
-    assert verify(account, expiry) is answer
+def test_a_token_is_issued_for_an_account_of_ours_whose_expiry_is_right_and_that_can_be_verified(
+    account, expiry, verdict
+):
+    assert verify(account, expiry) == verdict
+
+
+def test_only_the_right_passcode_is_answered_00():
+    answers = {outcome: outcome.response_code for outcome in PasscodeOutcome}
+    assert answers == {"RIGHT": "00", "WRONG": "55", "NO_TRIES_LEFT": "75", "EXPIRED": "54"}
+
+
+@pytest.mark.parametrize("card", TEST_CARDS, ids=lambda card: card.name)
+def test_a_test_card_that_cannot_be_saved_has_no_other_outcome(card):
+    assert card.saving_outcome.approved or card.outcome is card.saving_outcome
+
+
+def test_no_test_card_or_successor_has_the_number_of_another():
+    numbers = [number for card in TEST_CARDS for number in (card.pan, card.successor) if number]
+    assert len({Pan(number) for number in numbers}) == len(numbers)

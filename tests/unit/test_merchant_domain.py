@@ -8,7 +8,9 @@ from cardnet.rules import RULES
 from services.merchant.domain import (
     CardOnFile,
     card_on_file_id,
+    confirming_notice,
     entry_mode,
+    original_fault,
     payment_notice,
     saving_notice,
     source_fault,
@@ -38,7 +40,12 @@ def on_file(*entry_modes: int) -> CardOnFile:
     ],
 )
 def test_a_credential_is_called_on_file_where_the_token_s_domain_agrees(card: CardOnFile | None, mode: int) -> None:
-    assert entry_mode(card) == mode
+    assert entry_mode(card, begun_by_shop=False) == mode
+
+
+@pytest.mark.parametrize("modes", [(10, 81), (81,), ()])
+def test_what_the_shop_begins_itself_is_always_a_credential_on_file(modes: tuple[int, ...]) -> None:
+    assert entry_mode(on_file(*modes), begun_by_shop=True) == 10
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,15 @@ def test_one_thing_is_paid_with(card_on_file_id: bool, token_data: bool, fault: 
     assert source_fault(card_on_file_id=card_on_file_id, token_data=token_data) == fault
 
 
+@pytest.mark.parametrize(
+    ("original_rrn", "card_on_file_id", "allowed"),
+    [(True, True, True), (False, True, True), (False, False, True), (True, False, False)],
+)
+def test_an_original_payment_goes_with_a_card_on_file(original_rrn: bool, card_on_file_id: bool, allowed: bool) -> None:
+    fault = original_fault(original_rrn=original_rrn, card_on_file_id=card_on_file_id)
+    assert (fault is None) is allowed
+
+
 def test_a_card_on_file_has_one_name_for_each_customer() -> None:
     assert card_on_file_id("alice", "ref-1") == card_on_file_id("alice", "ref-1")
     names = {card_on_file_id(customer, ref) for customer in ("alice", "bob", "alic") for ref in ("ref-1", "eref-1")}
@@ -67,7 +83,12 @@ def test_a_card_on_file_does_not_print_its_token() -> None:
 
 @pytest.mark.parametrize("code", list(Code))
 def test_every_answer_has_words_for_the_customer(code: Code) -> None:
-    for notice in (payment_notice(code), saving_notice(code)):
+    for notice in (
+        payment_notice(code),
+        saving_notice(code),
+        saving_notice(code, passcode_sent=True),
+        confirming_notice(code),
+    ):
         assert RULES["TEXT"].check(notice) is None
         assert code not in notice, "a customer is told what to do, not a number"
 
@@ -76,8 +97,11 @@ def test_every_answer_has_words_for_the_customer(code: Code) -> None:
 def test_no_refusal_sounds_like_a_yes(code: Code) -> None:
     assert payment_notice(code) != Code.APPROVED.notice
     assert "not saved" in saving_notice(code)
+    assert "not saved" in saving_notice(code, passcode_sent=True)
+    assert "not confirmed" in confirming_notice(code)
 
 
 def test_a_code_from_beyond_this_network_is_a_plain_no() -> None:
     assert payment_notice("ZZ") == "The payment was declined. Please use another card."
     assert saving_notice("ZZ") == "The card was not saved. Please use another card."
+    assert confirming_notice("ZZ") == "The card was not confirmed. Please try again later."

@@ -12,8 +12,9 @@ from cardnet.v1 import rule_pb2
 
 NUMBERS = {"AMOUNT", "BALANCE", "COUNT"}
 DOCUMENTS = {"DOCUMENT", "PUBLIC_KEY"}
+BYTES = {"SEALED"}
 WITHOUT_A_RULE = {"ENUM", "FLAG", "MESSAGE"}
-TEXTS = sorted(set(RULES) - NUMBERS - DOCUMENTS - WITHOUT_A_RULE)
+TEXTS = sorted(set(RULES) - NUMBERS - DOCUMENTS - BYTES - WITHOUT_A_RULE)
 
 TAKEN = [
     ("PAN", ["9999000000000012", "9999009900000006", "9999100000000002", "9999109900000004", "9999000000004"]),
@@ -46,6 +47,12 @@ TAKEN = [
     ("PUBLIC_KEY", ["-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"]),
     ("DOCUMENT", ["{}", "x" * 1_048_576, "••••0012"]),
     ("ECI", ["07"]),
+    ("PASSCODE", ["000000", "999999"]),
+    ("TIMESTAMP", ["2026-01-15T09:00:00Z"]),
+    ("URL", ["http://x", "https://shop.example:8443/hook?a=1", f"https://{'x' * 192}"]),
+    ("SECRET", ["0123456789abcdef" * 4]),
+    ("IDENTITY", ["a", "other-merchant", "a" * 32]),
+    ("SEALED", [b"", b"\0\xff", b"x" * 12_288]),
 ]
 
 
@@ -101,14 +108,20 @@ def test_a_number_is_shown_by_its_last_four_digits(rule, value):
     assert RULES[rule].shown(value) == f"••••{value[-4:]}"
 
 
-@pytest.mark.parametrize("rule", ["CRYPTOGRAM", "JWE"])
+@pytest.mark.parametrize("rule", ["CRYPTOGRAM", "JWE", "PASSCODE", "SECRET"])
 def test_of_other_secrets_it_is_shown_that_they_are_there(rule):
     assert RULES[rule].secret
     assert RULES[rule].shown("c2VjcmV0") == "present"
 
 
+def test_of_sealed_bytes_it_is_shown_how_many_there_are():
+    assert RULES["SEALED"].secret
+    assert RULES["SEALED"].shown(b"secret") == "6 bytes"
+
+
 def test_nothing_else_is_secret():
-    assert {name for name, rule in RULES.items() if rule.secret} == {"PAN", "PAYMENT_TOKEN", "CRYPTOGRAM", "JWE"}
+    secret = {"PAN", "PAYMENT_TOKEN", "CRYPTOGRAM", "JWE", "PASSCODE", "SECRET", "SEALED"}
+    assert {name for name, rule in RULES.items() if rule.secret} == secret
 
 
 @pytest.mark.parametrize("bin_", [bin_ for range_ in CARD_RANGES for bin_ in (range_.low, range_.high)])

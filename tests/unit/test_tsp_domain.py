@@ -9,16 +9,21 @@ import pytest
 from cardnet.card import CARD_RANGES, Expiry, Pan, token_range
 from cardnet.cde.v1 import token_vault_pb2 as pb
 from cardnet.response_code import ResponseCode
-from cardnet.v1 import payment_pb2
+from cardnet.v1 import payment_pb2, token_pb2
 from services.tsp.checks import Finding, Use, Verdict, verify
 from services.tsp.domain import (
     RESPONSE_CODES,
+    Assurance,
+    Cause,
     Control,
     EntryMode,
+    Initiator,
+    Location,
+    Party,
     Refusal,
     TokenRecord,
     TokenState,
-    may_become,
+    Usage,
     new_record,
     token_number,
 )
@@ -26,9 +31,11 @@ from services.tsp.requestors import REQUESTORS
 
 TODAY = date(2026, 11, 22)
 PAN = Pan("9999000000000012")
-GOOD = new_record(PAN, REQUESTORS[1], TokenState.ACTIVE, par="SIMX" + "A" * 25, token_reference_id="00", today=TODAY)
+TRUE = Assurance("10", "issuer account verification")
+GOOD = new_record(PAN, REQUESTORS[1], TokenState.ACTIVE, par="SIMX" + "A" * 25, assurance=TRUE, today=TODAY)
 USE = Use("00000000002", "MERCHANT0000001", "shop.example", EntryMode.ECOMMERCE, GOOD.token_expiry, Finding.RIGHT)
-ALL = tuple(Control)
+ALL = tuple(Control)[:7]
+"""The controls of a payment that the cardholder begins with a token for many uses."""
 
 DELETED = replace(GOOD, state=TokenState.DELETED, token_expiry=Expiry(2026, 10))
 OLD = replace(GOOD, token_expiry=Expiry(2026, 10))
@@ -92,18 +99,17 @@ def test_a_token_lives_for_three_years_until_the_end_of_the_month(today: date, r
     assert GOOD.usable_from(today) is not bool(refusal)
 
 
-@pytest.mark.parametrize("state", TokenState)
-def test_only_deletion_is_for_ever(state: TokenState) -> None:
-    assert may_become(state, TokenState.ACTIVE) is (state is not TokenState.DELETED)
-    assert may_become(state, TokenState.DELETED)
-
-
 @pytest.mark.parametrize(
     ("ours", "theirs", "prefix"),
     [
         (Refusal, pb.Refusal, "REFUSAL_"),
         (Control, pb.Control, "CONTROL_"),
-        (TokenState, pb.TokenState, "TOKEN_STATE_"),
+        (TokenState, token_pb2.TokenState, "TOKEN_STATE_"),
+        (Usage, token_pb2.TokenUsage, "TOKEN_USAGE_"),
+        (Location, token_pb2.TokenLocation, "TOKEN_LOCATION_"),
+        (Party, token_pb2.Party, "PARTY_"),
+        (Cause, token_pb2.Cause, "CAUSE_"),
+        (Initiator, payment_pb2.Initiator, "INITIATOR_"),
         (EntryMode, payment_pb2.PosEntryMode, "POS_ENTRY_MODE_"),
     ],
 )

@@ -1,5 +1,6 @@
 """An issuer that runs, for the tests of this folder."""
 
+import hmac
 from itertools import count
 
 from cardnet.card import luhn_digit
@@ -43,10 +44,13 @@ class Bank:
             frozen_at="2026-11-22T09:30:00Z",
             **{"account_key": KEY, "seed_cards": False, **settings},
         )
-        self.service = build(config, Env.of("issuer", "seed", config.frozen_at), [])
+        env = Env.of("issuer", "seed", config.frozen_at)
+        self.clock = env.clock
+        self.service = build(config, env, [])
         self.link = InProcessLink("issuer", self.service.border)
         self.issuer = IssuerStub(self._channel("network"))
-        self.verify = IssuerStub(self._channel("tsp")).VerifyAccount
+        tsp = IssuerStub(self._channel("tsp"))
+        self.verify, self.check_passcode = tsp.VerifyAccount, tsp.CheckPasscode
         self.operator = IssuerOperatorStub(self._channel("operator"))
 
     def _channel(self, caller: str) -> Channel:
@@ -112,6 +116,11 @@ def merchant(merchant_id: str) -> MerchantData:
         merchant_category_code="5942",
         merchant_country="392",
     )
+
+
+def tagged(pan: str) -> str:
+    """Where the store keeps what belongs to an account."""
+    return f"issuer:{{{hmac.digest(bytes.fromhex(KEY), pan.encode(), 'sha256').hex()[:32]}}}"
 
 
 def repeated(request: pb.AuthoriseRequest, **changes: object) -> pb.AuthoriseRequest:

@@ -1,11 +1,10 @@
 """Authorisations and reversals as the issuer's neighbours meet them, with a real store."""
 
 import asyncio
-import hmac
 import re
 
 import pytest
-from issuer_bank import EUR, KEY, USD, Bank, merchant, purchase, repeated
+from issuer_bank import EUR, USD, Bank, merchant, purchase, repeated, tagged
 
 from cardnet.cde.v1 import issuer_pb2 as pb
 from cardnet.cde.v1.token_vault_pb2 import OnBehalfOfValidation
@@ -207,11 +206,6 @@ async def test_the_ledger_takes_no_amount_that_is_none(bank, amount):
             await store.call(f"issuer_{function}_hold", keys, (*before, amount, f"-{amount}", *after))
 
     assert not await store.command("EXISTS", f"{place}:t")
-
-
-def tagged(pan: str) -> str:
-    """Where the store keeps what belongs to an account."""
-    return f"issuer:{{{hmac.digest(bytes.fromhex(KEY), pan.encode(), 'sha256').hex()[:32]}}}"
 
 
 async def test_without_its_store_the_issuer_approves_nothing_and_all_is_well_afterwards():

@@ -4,15 +4,15 @@ import base64
 import hashlib
 
 import pytest
-from issuer_bank import EUR, TOKEN, USD, Bank, purchase
+from issuer_bank import EUR, TOKEN, USD, Bank, purchase, tagged
 
 from cardnet.cde.v1 import issuer_pb2 as pb
-from cardnet.cde.v1.token_vault_pb2 import TokenState
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Fault, TimedOut
 from cardnet.money import Money
 from cardnet.store import Store
-from cardnet.test_cards import TEST_CARDS, test_card
+from cardnet.test_cards import TEST_CARDS, TestCard, test_card
+from cardnet.v1.token_pb2 import TokenState
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,24 @@ from cardnet.test_cards import TEST_CARDS, test_card
 async def test_an_account_is_verified_by_its_expiry_and_says_how_its_tokens_begin(bank, expiry, answer, state):
     pan = await bank.open(0, status=pb.ACCOUNT_STATUS_LOST, token_state=TokenState.TOKEN_STATE_SUSPENDED)
 
-    verified = await bank.verify(pb.VerifyAccountRequest(pan=pan, pan_expiry=expiry))
+    verified = await bank.verify(pb.VerifyAccountRequest(pan=pan, pan_expiry=expiry, token_reference_id="r"))
 
     assert (verified.response_code, verified.token_state) == (answer, state)
 
 
+async def test_an_account_of_the_first_version_is_verified_by_itself_alone(bank):
+    pan = await bank.open(0, verification=pb.VERIFICATION_DECLINE)
+    assert await bank.service.store.command("HDEL", f"{tagged(pan)}:account", "verification") == 1
+
+    verified = await bank.verify(pb.VerifyAccountRequest(pan=pan, pan_expiry="3011", token_reference_id="r"))
+
+    assert verified.response_code == "00"
+
+
 async def test_an_account_that_is_not_there_is_not_verified_and_not_shown(bank):
     pan = test_card("approved").pan
-    assert (await bank.verify(pb.VerifyAccountRequest(pan=pan, pan_expiry="3011"))).response_code == "14"
+    request = pb.VerifyAccountRequest(pan=pan, pan_expiry="3011", token_reference_id="r")
+    assert (await bank.verify(request)).response_code == "14"
     assert (await bank.operator.GetAccount(pb.GetAccountRequest(pan=pan))).response_code == "14"
 
 
@@ -57,8 +67,8 @@ def seeded():
 async def test_every_test_card_brings_its_outcome_about(seeded):
     async with Bank(seeded, seed_cards=True) as bank:
         for card in TEST_CARDS:
-            # Its token is refused in step 4, so that its issuer has nothing against it.
-            outcome = "00" if card.token_state == "SUSPENDED" else card.outcome
+            # Where there is no token that could be paid with, its issuer has nothing against it.
+            outcome = "00" if card.token_state == "SUSPENDED" or card.verification != "ACCOUNT" else card.outcome
             amount = Money.parse("1000 JPY" if card.balance.currency.exponent == 0 else "10.00 USD")
             request = purchase(card.pan, amount.minor, currency=card.balance.currency.number, pan_expiry=card.expiry)
             if card.status == "SILENT":
@@ -66,8 +76,20 @@ async def test_every_test_card_brings_its_outcome_about(seeded):
                     await bank.issuer.Authorise(request, timeout=0.05)
             else:
                 assert (card.name, await bank.authorise(request)) == (card.name, outcome)
-            verified = await bank.verify(pb.VerifyAccountRequest(pan=card.pan, pan_expiry=card.expiry))
-            assert TokenState.Name(verified.token_state) == f"TOKEN_STATE_{card.token_state}"
+            verified = await bank.verify(
+                pb.VerifyAccountRequest(pan=card.pan, pan_expiry=card.expiry, token_reference_id=card.name)
+            )
+            assert (card.name, verified.response_code) == (card.name, card.saving_outcome)
+            assert TokenState.Name(verified.token_state) == f"TOKEN_STATE_{state_of_new_token(card)}"
+            if card.successor:
+                successor = purchase(card.successor, 100, currency=USD, pan_expiry=card.expiry)
+                assert await bank.authorise(successor) == "00"
+
+
+def state_of_new_token(card: TestCard) -> str:
+    if not card.saving_outcome.approved:
+        return "UNSPECIFIED"
+    return "INACTIVE" if card.verification.startswith("PASSCODE") else card.token_state
 
 
 async def test_test_cards_keep_what_happened_to_them_over_a_restart(seeded):
@@ -105,7 +127,7 @@ async def test_the_store_holds_no_pan_and_no_token_in_any_encoding(store, bank):
     await bank.authorise(request)
     await bank.reverse(request)
     await bank.reverse(purchase(pan))
-    await bank.verify(pb.VerifyAccountRequest(pan=pan, pan_expiry="3011"))
+    await bank.verify(pb.VerifyAccountRequest(pan=pan, pan_expiry="3011", token_reference_id="r"))
 
     dump = await dumped(store)
 

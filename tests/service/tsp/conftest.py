@@ -1,13 +1,22 @@
-"""The token service provider under test, its store, and two tokens."""
+"""The token service provider under test, its store, and two tokens.
+
+`tsp` is new for each test. A module that takes `shared` has one for all, on one event loop (`pytestmark =
+pytest.mark.asyncio(loop_scope="module")`); each test brings cards of its own. Beside it, `spare` is a store for
+`started(spare, ...)`: a provider with settings of a single test's.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from tsp_provider import WITH_CRYPTOGRAM, Provider
+import pytest_asyncio
+from notice_desk import Desk
+from post_office import Post
+from tsp_provider import WITH_CRYPTOGRAM, Provider, started
 
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.store import Store
+from services.tsp import webhooks as posting
 from services.tsp.vault import LIBRARY
 
 
@@ -15,6 +24,18 @@ from services.tsp.vault import LIBRARY
 def store() -> Iterator[EmbeddedStore]:
     with EmbeddedStore.start(None, ["tsp"]) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def spare() -> Iterator[EmbeddedStore]:
+    with EmbeddedStore.start(None, ["tsp"]) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(store: EmbeddedStore) -> AsyncIterator[Provider]:
+    async with started(store) as provider:
+        yield provider
 
 
 @pytest.fixture
@@ -43,3 +64,18 @@ async def token(tsp: Provider) -> Any:
 async def strict(tsp: Provider) -> Any:
     """A token whose domain wants a cryptogram."""
     return await tsp.request_token(trid=WITH_CRYPTOGRAM)
+
+
+@pytest.fixture
+async def desk(store: EmbeddedStore, admin: Store) -> AsyncIterator[Desk]:  # noqa: ARG001 - admin empties the store
+    desk = Desk(store.url("tsp"))
+    yield desk
+    await desk.store.close()
+
+
+@pytest.fixture
+async def post(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
+    monkeypatch.setattr(posting, "LOOK_AGAIN_S", 0.02)
+    post = Post(desk)
+    yield post
+    await post.stop()

@@ -76,7 +76,7 @@ async def test_a_cryptogram_is_made_for_a_merchant_in_the_domain_and_the_tokens_
 ) -> None:
     foreign = merchant(merchant_id="MERCHANT0000002")
     assert (await tsp.request_cryptogram(strict, merchant=foreign)).response_code == "57"
-    assert (await tsp.request_cryptogram(strict, trid=ON_FILE)).response_code == "57"
+    assert (await tsp.request_cryptogram(strict, trid=ON_FILE)).response_code == "14"
     assert (await tsp.request_cryptogram(strict, payment_token="9999400000000014")).response_code == "14"
 
 

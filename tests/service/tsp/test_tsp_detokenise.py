@@ -10,7 +10,7 @@ from tsp_provider import ALL, KEY, ON_FILE, PAN, START, WITH_CRYPTOGRAM, Provide
 from cardnet import cryptogram
 from cardnet.card import PaymentToken
 from cardnet.cde.v1 import token_vault_pb2 as pb
-from cardnet.v1 import payment_pb2, token_service_pb2
+from cardnet.v1 import payment_pb2, token_pb2, token_service_pb2
 
 
 async def test_a_use_within_the_domain_is_told_the_pan_and_all_that_the_issuer_needs(tsp: Provider, token: Any) -> None:
@@ -88,7 +88,7 @@ async def test_an_unknown_token_is_refused(tsp: Provider) -> None:
 
 @pytest.mark.parametrize(
     ("state", "code"),
-    [(pb.TOKEN_STATE_INACTIVE, "78"), (pb.TOKEN_STATE_SUSPENDED, "62"), (pb.TOKEN_STATE_DELETED, "78")],
+    [(token_pb2.TOKEN_STATE_SUSPENDED, "62"), (token_pb2.TOKEN_STATE_DELETED, "78")],
 )
 async def test_a_token_that_is_not_active_is_refused(tsp: Provider, token: Any, state: int, code: str) -> None:
     assert await tsp.change(token, state) == "00"
@@ -97,16 +97,16 @@ async def test_a_token_that_is_not_active_is_refused(tsp: Provider, token: Any, 
 
 
 async def test_a_resumed_token_is_good_again_and_a_deleted_one_never(tsp: Provider, token: Any) -> None:
-    await tsp.change(token, pb.TOKEN_STATE_SUSPENDED)
-    assert await tsp.change(token, pb.TOKEN_STATE_ACTIVE) == "00"
+    await tsp.change(token, token_pb2.TOKEN_STATE_SUSPENDED)
+    assert await tsp.change(token, token_pb2.TOKEN_STATE_ACTIVE) == "00"
     assert (await tsp.vault.Detokenise(use(token))).pan == PAN
-    assert await tsp.change(token, pb.TOKEN_STATE_DELETED) == "00"
-    assert await tsp.change(token, pb.TOKEN_STATE_ACTIVE) == "78"
+    assert await tsp.change(token, token_pb2.TOKEN_STATE_DELETED) == "00"
+    assert await tsp.change(token, token_pb2.TOKEN_STATE_ACTIVE) == "78"
 
 
 async def test_an_unknown_token_has_no_state(tsp: Provider) -> None:
     unknown = token_service_pb2.RequestTokenResponse(payment_token="9999400000000014")
-    assert await tsp.change(unknown, pb.TOKEN_STATE_ACTIVE) == "14"
+    assert await tsp.change(unknown, token_pb2.TOKEN_STATE_ACTIVE) == "14"
 
 
 @pytest.mark.parametrize("changes", [{"token_expiry": "2912"}, {"days": 4 * 366}])
@@ -120,7 +120,7 @@ async def test_a_wrong_or_passed_expiry_is_refused(tsp: Provider, token: Any, ch
 async def test_a_reversal_gets_its_pan_from_the_history_even_of_a_deleted_token(tsp: Provider, token: Any) -> None:
     asked = use(token)
     await tsp.vault.Detokenise(asked)
-    await tsp.change(token, pb.TOKEN_STATE_DELETED)
+    await tsp.change(token, token_pb2.TOKEN_STATE_DELETED)
     for _ in range(2):  # a reversal may come twice
         assert await tsp.recall(asked) == pb.RecallTransactionResponse(response_code="00", pan=PAN)
 

@@ -11,7 +11,7 @@ from cardnet.card import card_range, token_range
 from cardnet.cde.v1 import token_vault_pb2 as pb
 from cardnet.errors import Fault, InvalidField, NotPermitted, Unavailable
 from cardnet.store import Store
-from cardnet.v1 import token_service_pb2
+from cardnet.v1 import token_pb2, token_service_pb2
 
 
 async def test_a_card_gets_a_token_of_its_product_and_the_requestor_learns_four_digits(token: Any) -> None:
@@ -47,19 +47,20 @@ async def test_thirty_two_who_ask_at_once_get_one_token(tsp: Provider, admin: St
 @pytest.mark.parametrize(("pan", "code"), [(LATE, "54"), ("9999000000000210", "14")])
 async def test_without_the_issuers_yes_there_is_no_token(tsp: Provider, admin: Store, pan: str, code: str) -> None:
     answer = await tsp.request_token(pan)
-    assert answer == token_service_pb2.RequestTokenResponse(response_code=code)
-    assert await keys_of(admin) == []
+    declined = token_service_pb2.TOKEN_DECISION_DECLINED
+    assert answer == token_service_pb2.RequestTokenResponse(response_code=code, decision=declined)
+    assert await keys_of(admin, "*:record") == await keys_of(admin, "*:index") == await keys_of(admin, "*:card") == []
 
 
 async def test_a_silent_issuer_is_a_fault_and_leaves_nothing(tsp: Provider, admin: Store) -> None:
     tsp.bank.answers[PAN, "3011"] = "silent"
     with pytest.raises(Unavailable):
         await tsp.request_token()
-    assert await keys_of(admin) == []
+    assert await keys_of(admin, "*:record") == await keys_of(admin, "*:index") == await keys_of(admin, "*:card") == []
 
 
 async def test_the_issuer_says_in_which_state_a_token_begins(tsp: Provider) -> None:
-    tsp.bank.token_state = pb.TOKEN_STATE_SUSPENDED
+    tsp.bank.token_state = token_pb2.TOKEN_STATE_SUSPENDED
     token = await tsp.request_token()
     assert token.response_code == "00"
     assert (await tsp.vault.Detokenise(use(token))).refusal == pb.REFUSAL_TOKEN_SUSPENDED
@@ -91,7 +92,7 @@ async def test_a_renewed_card_keeps_its_token_and_the_vault_learns_the_new_expir
 
 
 async def test_a_card_whose_token_was_deleted_or_has_expired_gets_a_new_one(tsp: Provider, token: Any) -> None:
-    await tsp.change(token, pb.TOKEN_STATE_DELETED)
+    await tsp.change(token, token_pb2.TOKEN_STATE_DELETED)
     second = await tsp.request_token()
     tsp.clock.advance(timedelta(days=4 * 366))
     third = await tsp.request_token()
