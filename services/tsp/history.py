@@ -22,9 +22,9 @@ class Past(NamedTuple):
     pan_expiry: Expiry
 
 
-def written(keys: KeySet, reference: str, transaction: str, message: bytes, atc: int | None, past: Past) -> bytes:
-    """An entry for the history. message: the transaction's body. atc: None without a cryptogram."""
-    facts = f"{keys.fingerprints(message)[0]}{atc or 0:0{_ATC}}".encode()
+def written(keys: KeySet, reference: str, transaction: str, fingerprint: str, atc: int | None, past: Past) -> bytes:
+    """An entry for the history. fingerprint: of the transaction's body. atc: None without a cryptogram."""
+    facts = f"{fingerprint}{atc or 0:0{_ATC}}".encode()
     return facts + _sealed(keys, _numbers(past), _beside(reference, transaction, facts))
 
 

@@ -81,10 +81,11 @@ class Uses:
         """Let a use pass that was checked against `entry`, in one step with marking its cryptogram used."""
         assert entry.pan is not None and entry.pan_expiry is not None  # a deleted token passes no check
         past = Past(entry.token, entry.pan, entry.pan_expiry)
-        written = history.written(self._keys, entry.reference, use.transaction, use.message, use.atc, past)
+        fingerprints = self._keys.fingerprints(use.message)
+        written = history.written(self._keys, entry.reference, use.transaction, fingerprints[0], use.atc, past)
         keys = [_key(entry, part) for part in ("record", "history", "cryptograms", "use")]
         args: list[str | bytes] = [str(entry.version), use.transaction, written]
-        args += [",".join(self._keys.fingerprints(use.message)), "" if use.atc is None else str(use.atc)]
+        args += [",".join(fingerprints), "" if use.atc is None else str(use.atc)]
         args += [str(use.oldest_ms), use.original, use.mark, "1" if use.once else ""]
         return Admission(await self._store.call("tsp_admit", keys, args))
 
