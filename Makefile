@@ -22,8 +22,9 @@ check: setup  ## layout, lint, types and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet tests/house
 
-bench: setup  ## measure what an authorisation costs
+bench: setup  ## measure what an authorisation costs, and what the token service provider
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.vault
 
 setup:  ## .venv with the locked dependencies, and the generated code (the others see to it)
 	@for python in $(PYTHONS); do \

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from bench.child import ChildEnded
 from bench.load import NotApproved
 from bench.results import Results
-from bench.rows import ROWS, Row, running, start_times
+from bench.rows import ROWS, Row, running, start_times, turned
 from bench.table import WIDTH, machine, show
 from bench.usage import memory_mb
 from bench.wire import Unanswered
@@ -74,16 +73,10 @@ def _weigh(row: Row, results: Results) -> None:
 async def _measure(rows: dict[str, Row], options: argparse.Namespace, results: Results, progress: Console) -> None:
     for number in range(options.rounds):
         for in_flight in IN_FLIGHT:
-            for name in _turned(list(rows), number):
+            for name in turned(list(rows), number):
                 told = f"round {number + 1} of {options.rounds}, {in_flight} in flight: {ROWS[name]}"
                 with progress.status(told):
                     results.add(name, in_flight, await rows[name].measure(in_flight, options.seconds))
-
-
-def _turned(names: Sequence[str], by: int) -> list[str]:
-    """Each round begins with another row, so that none always follows the same one."""
-    start = by % len(names)
-    return [*names[start:], *names[:start]]
 
 
 if __name__ == "__main__":

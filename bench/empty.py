@@ -66,7 +66,16 @@ class EmptyNetwork(NetworkServicer):
 
 
 class EmptyTokenService(TokenServiceServicer):
-    """Asks nobody."""
+    """Asks the issuer about an account, and otherwise nobody."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._issuer = IssuerStub(channels["issuer"]) if "issuer" in channels else None
+
+    async def RequestToken(self, _request: Any, _context: object) -> Any:
+        """A Token Request, which is no part of an authorisation: for bench/vault."""
+        assert self._issuer is not None
+        await self._issuer.VerifyAccount(samples.VERIFY_REQUEST)
+        return samples.TOKEN_RESPONSE
 
     async def RequestCryptogram(self, _request: Any, _context: object) -> Any:
         """Before step 1."""
@@ -84,6 +93,10 @@ class EmptyTokenVault(TokenVaultServicer):
 class EmptyIssuer(IssuerServicer):
     """Asks nobody."""
 
+    async def VerifyAccount(self, _request: Any, _context: object) -> Any:
+        """Of a Token Request."""
+        return samples.VERIFY_RESPONSE
+
     async def Authorise(self, _request: Any, _context: object) -> Any:
         """Step 6."""
         return samples.AUTHORISE_RESPONSE
@@ -96,7 +109,7 @@ PARTS: Mapping[str, tuple[Part, ...]] = {
     "acquirer": (lambda channels, server: add_AcquirerServicer_to_server(EmptyAcquirer(channels), server),),
     "network": (lambda channels, server: add_NetworkServicer_to_server(EmptyNetwork(channels), server),),
     "tsp": (
-        lambda _, server: add_TokenServiceServicer_to_server(EmptyTokenService(), server),
+        lambda channels, server: add_TokenServiceServicer_to_server(EmptyTokenService(channels), server),
         lambda _, server: add_TokenVaultServicer_to_server(EmptyTokenVault(), server),
     ),
     "issuer": (lambda _, server: add_IssuerServicer_to_server(EmptyIssuer(), server),),

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bench.child import Child
 from bench.load import Purchases, Sample, measure
-from bench.wire import CheckoutClient
+from bench.wire import UnaryClient
+from cardnet.v1.merchant_pb2 import CheckoutResponse
 
 ROWS = {
     "five": "(a) five processes",
@@ -26,7 +27,7 @@ class Row:
     child: Child
     processes: dict[str, list[int]]
     purchases: Purchases
-    client: CheckoutClient | None
+    client: UnaryClient[CheckoutResponse] | None
 
     @property
     def services(self) -> list[int]:
@@ -36,7 +37,7 @@ class Row:
         """One stretch of load. The driver is this process, except where the row has no front to be asked at."""
         if self.client:
             parties = {**self.processes, "driver": [os.getpid()]}
-            return await measure(self.client.pay, self.purchases, in_flight, seconds, parties)
+            return await measure(self.client.ask, self.purchases, in_flight, seconds, parties)
         self.child.tell(json.dumps({"in_flight": in_flight, "seconds": seconds}))
         return Sample(**json.loads(await self.child.hear()))
 
@@ -47,12 +48,16 @@ async def running(name: str) -> AsyncIterator[Row]:
     child = await Child.start("bench.host", name)
     try:
         facts = json.loads(await child.hear())
-        client = await CheckoutClient.connect(facts["address"]) if facts["address"] else None
+        client = await _till(facts["address"]) if facts["address"] else None
         yield Row(child, facts["processes"], Purchases(facts["cards"]), client)
         if client:
             client.close()
     finally:
         await child.end()
+
+
+async def _till(address: str) -> UnaryClient[CheckoutResponse]:
+    return await UnaryClient.connect(address, "/cardnet.v1.Merchant/Checkout", CheckoutResponse)
 
 
 async def start_times(times: int) -> list[dict[str, float]]:
@@ -63,3 +68,9 @@ async def start_times(times: int) -> list[dict[str, float]]:
         found.append(json.loads(await child.hear()))
         await child.end()
     return found
+
+
+def turned(names: Sequence[str], by: int) -> list[str]:
+    """Each round begins with another row, so that none always follows the same one."""
+    start = by % len(names)
+    return [*names[start:], *names[:start]]

@@ -1,6 +1,11 @@
 """The messages of one authorisation, filled in as the five services fill them in: what the empty chain relays."""
 
-from cardnet.cde.v1.issuer_pb2 import AuthoriseRequest, AuthoriseResponse
+from cardnet.cde.v1.issuer_pb2 import (
+    AuthoriseRequest,
+    AuthoriseResponse,
+    VerifyAccountRequest,
+    VerifyAccountResponse,
+)
 from cardnet.cde.v1.token_vault_pb2 import (
     CONTROL_CRYPTOGRAM,
     CONTROL_MERCHANT,
@@ -16,8 +21,20 @@ from cardnet.cde.v1.token_vault_pb2 import (
 from cardnet.v1.acquirer_pb2 import SubmitPaymentRequest, SubmitPaymentResponse
 from cardnet.v1.merchant_pb2 import CheckoutResponse
 from cardnet.v1.network_pb2 import RouteAuthorisationRequest, RouteAuthorisationResponse
-from cardnet.v1.payment_pb2 import POS_ENTRY_MODE_CREDENTIAL_ON_FILE, MerchantData, TokenData, TransactionKey
-from cardnet.v1.token_service_pb2 import RequestCryptogramRequest, RequestCryptogramResponse
+from cardnet.v1.payment_pb2 import (
+    POS_ENTRY_MODE_CREDENTIAL_ON_FILE,
+    POS_ENTRY_MODE_ECOMMERCE,
+    MerchantData,
+    TokenData,
+    TransactionKey,
+)
+from cardnet.v1.token_pb2 import TOKEN_STATE_ACTIVE
+from cardnet.v1.token_service_pb2 import (
+    TOKEN_DECISION_APPROVED,
+    RequestCryptogramRequest,
+    RequestCryptogramResponse,
+    RequestTokenResponse,
+)
 
 CARD_ON_FILE_ID = f"card-{0:024x}"
 
@@ -26,7 +43,7 @@ _TOKEN_EXPIRY, _REQUESTOR, _PAR = "2911", "00000000001", f"SIMX{0:025}"
 _AMOUNT, _CURRENCY, _MODE = 1, "840", POS_ENTRY_MODE_CREDENTIAL_ON_FILE
 _APPROVED, _AUTH_CODE, _RRN = "00", "A1B2C3", "632603000001"
 _LEVEL, _HOW, _PRODUCT = "10", "issuer account verification", "SIMC1"
-_CRYPTOGRAM = f"{0:027}="
+_CRYPTOGRAM, _REFERENCE = f"{0:027}=", f"{0:032x}"
 _SHOP = MerchantData(
     merchant_id="MERCHANT0000001",
     merchant_domain="shop.example",
@@ -65,7 +82,35 @@ CRYPTOGRAM_REQUEST = RequestCryptogramRequest(
     amount_minor=_AMOUNT,
     currency=_CURRENCY,
 )
-CRYPTOGRAM_RESPONSE = RequestCryptogramResponse(response_code=_APPROVED, cryptogram=_CRYPTOGRAM, eci="07")
+CRYPTOGRAM_RESPONSE = RequestCryptogramResponse(
+    response_code=_APPROVED,
+    cryptogram=_CRYPTOGRAM,
+    eci="07",
+    token_expiry=_TOKEN_EXPIRY,
+    atc=1,
+    key_index=1,
+    expires_at="2026-11-22T12:00:00Z",
+)
+TOKEN_RESPONSE = RequestTokenResponse(
+    response_code=_APPROVED,
+    payment_token=_TOKEN,
+    token_expiry=_TOKEN_EXPIRY,
+    token_reference_id=_REFERENCE,
+    token_assurance_level=_LEVEL,
+    par=_PAR,
+    pan_last_four=_PAN[-4:],
+    pos_entry_modes=[POS_ENTRY_MODE_ECOMMERCE],
+    decision=TOKEN_DECISION_APPROVED,
+    state=TOKEN_STATE_ACTIVE,
+)
+VERIFY_REQUEST = VerifyAccountRequest(pan=_PAN, pan_expiry="3011", token_reference_id=_REFERENCE)
+VERIFY_RESPONSE = VerifyAccountResponse(
+    response_code=_APPROVED,
+    token_state=TOKEN_STATE_ACTIVE,
+    decision=TOKEN_DECISION_APPROVED,
+    token_assurance_level=_LEVEL,
+    token_assurance_data=_HOW,
+)
 PAYMENT_REQUEST = SubmitPaymentRequest(
     payment_reference=f"{1:016x}",
     token_data=_TOKEN_DATA,

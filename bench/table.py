@@ -1,7 +1,7 @@
 """The table, as people read it."""
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from os import cpu_count
 
@@ -56,8 +56,8 @@ def _loads(results: Results) -> Table:
         table.add_row(f"{in_flight} in flight")
         for row, title in ROWS.items():
             if samples := results.samples.get((row, in_flight)):
-                cells = [_spread([figure(one) for one in samples], form) for _, figure, form in _FIGURES]
-                others = [_median(results.cpu_us(row, in_flight, other)) for other in _OTHERS]
+                cells = [spread([figure(one) for one in samples], form) for _, figure, form in _FIGURES]
+                others = [median_of(results.cpu_us(row, in_flight, other)) for other in _OTHERS]
                 table.add_row(f"  {title}", *cells, *others)
         table.add_section()
     return table
@@ -84,7 +84,7 @@ def _start(results: Results) -> Iterator[str]:
     ):
         if results.starts:
             times = [start[key] for start in results.starts]
-            yield f"{title:52}{_spread(times, '.2f')} s, {len(times)} times"
+            yield f"{title:52}{spread(times, '.2f')} s, {len(times)} times"
 
 
 def _memory(results: Results) -> Iterator[str]:
@@ -94,13 +94,15 @@ def _memory(results: Results) -> Iterator[str]:
         yield f"{title:52}{told}, all five {sum(results.memory_mb):.0f}"
 
 
-def _spread(values: list[float], form: str) -> str:
+def spread(values: Sequence[float], form: str) -> str:
+    """A figure's median and its spread, in rich's markup."""
     return _said(Spread.of(values), form)
 
 
-def _said(spread: Spread, form: str) -> str:
-    return f"{spread.median:{form}} \\[{spread.least:{form}}–{spread.greatest:{form}}]"  # bare brackets are rich's own
+def _said(found: Spread, form: str) -> str:
+    return f"{found.median:{form}} \\[{found.least:{form}}–{found.greatest:{form}}]"  # bare brackets are rich's own
 
 
-def _median(values: list[float]) -> str:
+def median_of(values: Sequence[float]) -> str:
+    """A figure's median alone; a dash where there is none."""
     return f"{Spread.of(values).median:,.0f}" if values else "–"

@@ -1,7 +1,7 @@
 """What other processes have used so far: the kernel's own figures, and `ps` where there is no /proc."""
 
-import os
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,9 +11,11 @@ KERNEL_TELLS = Path("/proc/self/smaps_rollup").exists()
 MEMORY_KIND = "PSS" if KERNEL_TELLS else "RSS"
 """What `memory_mb` gives: PSS counts a page that n processes share as 1/n for each, RSS as one for each."""
 
+_CPU_CLOCK = 2  # the kernel's CPUCLOCK_SCHED: what the scheduler counts
+
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """User and system time of some processes with all their threads, in seconds. Linux counts in steps of 10 ms."""
+    """User and system time of some processes with all their threads, in seconds. On Linux to the nanosecond."""
     return sum(_cpu_s(pid) for pid in pids)
 
 
@@ -28,9 +30,8 @@ def memory_mb(pid: int) -> float:
 def _cpu_s(pid: int) -> float:
     if not KERNEL_TELLS:
         return _seconds(_ps("time", pid))
-    # The name, in brackets, may hold spaces; user and system time are fields 14 and 15 of the whole (proc(5)).
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    # Another process's CPU clock, as clock_getcpuclockid(3) names it: /proc/PID/stat has it in steps of 10 ms alone.
+    return time.clock_gettime((~pid << 3) | _CPU_CLOCK)
 
 
 def _ps(field: str, pid: int) -> str:
