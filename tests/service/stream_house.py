@@ -100,7 +100,7 @@ class House:
         self.link = InProcessLink("tsp", self.border)
 
     def stub(self, caller: str | None = "merchant", recorder: Recorder | None = None) -> TokenNotificationsStub:
-        channel = Channel(self.link, Env.of("test"), credential=caller, timeout_s=5, recorder=recorder)
+        channel = Channel(self.link, Env.of("test"), credential=caller, timeout_s=25, recorder=recorder)
         return TokenNotificationsStub(channel)
 
     def follow(self, **options):

@@ -177,7 +177,7 @@ async def test_a_whole_acquirer_sends_reversals_by_itself(house, server) -> None
     await service.start()
     house.network.then = hang
     link = InProcessLink("acquirer", service.border)
-    merchant = AcquirerStub(Channel(link, env(), credential="merchant", timeout_s=5))
+    merchant = AcquirerStub(Channel(link, env(), credential="merchant", timeout_s=25))
     with pytest.raises(Unavailable):
         await merchant.SubmitPayment(payment())
     async with asyncio.timeout(5):

@@ -184,7 +184,7 @@ async def test_a_whole_shop_sends_reversals_by_itself(house, server) -> None:
     borders = {"acquirer": house.acquirer.border, "tsp": house.tsp.border}
     service = build(config, env(), [], lambda name, _address: InProcessLink(name, borders[name]))
     await service.start()
-    customer = MerchantStub(Channel(InProcessLink("merchant", service.border), env(), credential=None, timeout_s=5))
+    customer = MerchantStub(Channel(InProcessLink("merchant", service.border), env(), credential=None, timeout_s=25))
     id_ = (await customer.SaveCard(card())).card_on_file_id
     house.acquirer.then = hang
     with pytest.raises(Unavailable):

@@ -54,7 +54,7 @@ class Bank:
         self.operator = IssuerOperatorStub(self._channel("operator"))
 
     def _channel(self, caller: str) -> Channel:
-        return Channel(self.link, Env.of("test"), credential=caller, timeout_s=5)
+        return Channel(self.link, Env.of("test"), credential=caller, timeout_s=25)
 
     async def __aenter__(self) -> "Bank":
         await self.service.start()

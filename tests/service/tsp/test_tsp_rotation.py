@@ -173,7 +173,8 @@ async def test_tokens_are_issued_and_paid_with_throughout_and_none_is_lost(proce
         while going:
             entry = await process.issue(next(fresh))
             assert await process.vault.find(entry.token) == entry
-            assert await process.pay(entry, "once") is Admission.ADMITTED
+            # The other one who issues may be given the same card, and so the same token, and have paid first.
+            assert await process.pay(entry, "once") in (Admission.ADMITTED, Admission.REPEATED)
             people.live.append(entry)
             made += 1
 

@@ -41,7 +41,7 @@ NEW_PAN, NEWER_PAN = pan(9_000_001), pan(9_000_002)
 def stub(tsp: Provider, kind: type[S], caller: str) -> S:
     """A stub by which somebody asks the token service provider."""
     link = InProcessLink("tsp", tsp.service.border)
-    return kind(Channel(link, Env.of("test"), credential=caller, timeout_s=5))  # type: ignore[call-arg]
+    return kind(Channel(link, Env.of("test"), credential=caller, timeout_s=25))  # type: ignore[call-arg]
 
 
 async def request_token(tsp: Provider, number: str, trid: str = "00000000001") -> Any:

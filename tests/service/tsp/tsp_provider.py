@@ -126,7 +126,7 @@ class Provider:
 
     def _channel(self, caller: str) -> Channel:
         link = InProcessLink("tsp", self.service.border)
-        return Channel(link, Env.of("test"), credential=caller, timeout_s=5)
+        return Channel(link, Env.of("test"), credential=caller, timeout_s=25)
 
     def stub(self, kind: type[S], caller: str) -> S:
         """A stub by which one of CALLERS asks."""

@@ -168,10 +168,12 @@ class Population:
             assert await vault.find(entry.token) == entry
         for entry, transaction in self.paid:
             assert entry.pan is not None
-            assert await process.uses.past(entry.reference, transaction) == Past(entry.token, entry.pan)
+            assert await process.uses.past(entry.reference, transaction) == Past(
+                entry.token, entry.pan, entry.pan_expiry
+            )
             assert await cards.known_par(entry.pan) == entry.record.par
         for entry, transaction in self.paid[:-1]:
-            assert await process.pay(entry, transaction) is Admission.ADMITTED  # a repeat is known as one
+            assert await process.pay(entry, transaction) is Admission.REPEATED
         for entry in (*self.live, *self.deleted):
             assert not await vault._take(entry.token, "f" * 32)  # no number is ever issued again
         if self.orphan:
