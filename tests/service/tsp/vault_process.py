@@ -167,7 +167,7 @@ class Population:
         for entry in self.deleted:
             assert await vault.find(entry.token) == entry
         for entry, transaction in self.paid:
-            assert entry.pan is not None
+            assert entry.pan is not None and entry.pan_expiry is not None
             assert await process.uses.past(entry.reference, transaction) == Past(
                 entry.token, entry.pan, entry.pan_expiry
             )
