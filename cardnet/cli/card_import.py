@@ -16,6 +16,9 @@ from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 IN_FLIGHT = 8
 """As many cards are asked about at once."""
 
+PATIENCE_S = 28.0
+"""How long an answer may take: nobody waits at the counter meanwhile."""
+
 GIVE_UP_AFTER = 2 * IN_FLIGHT
 """After so many cards in a row for which nobody could be asked the rest is left for another time."""
 
@@ -88,6 +91,6 @@ class CardImport:
     async def _send(self, line: CardLine) -> SaveCardResponse:
         encrypted = encrypt(line.pan.reveal(), str(line.pan_expiry), self._key.key_id, self._key.public_key)
         saved: SaveCardResponse = await self._merchant.SaveCard(
-            SaveCardRequest(customer_id=line.customer_id, encrypted_card=encrypted)
+            SaveCardRequest(customer_id=line.customer_id, encrypted_card=encrypted), timeout=PATIENCE_S
         )
         return saved

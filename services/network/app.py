@@ -27,7 +27,7 @@ class Config(ServiceConfig):
     """The issuer's address."""
     tsp_timeout_s: float = 3.0
     """How long the token service provider may take."""
-    issuer_timeout_s: float = 1.5
+    issuer_timeout_s: float = 2.5
     """How long the issuer may take before the network answers 91 in its place."""
 
 

@@ -31,6 +31,10 @@ BEFORE = 12
 PLENTY = 1_000_000
 
 
+PATIENT = patient({"merchant": {"tsp_timeout_s": "28"}})
+"""A shut gate is waited at for as long as a busy machine may need to see to the rest."""
+
+
 class Gate:
     """Before the token service provider: shut, it keeps those who ask for tokens waiting, or turns them away."""
 
@@ -122,7 +126,7 @@ async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop
     gate = Gate()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("session")))
-        network = LocalNetwork(in_process=True, fronts=True, tap=gate, roster=True, settings=patient())
+        network = LocalNetwork(in_process=True, fronts=True, tap=gate, roster=True, settings=PATIENT)
         async with network:
             yield Shop(network, gate, [await network.open_account() for _ in range(CARDS)])
 
