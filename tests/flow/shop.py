@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from cardnet import stage
 from cardnet.cde.v1.issuer_pb2 import VERIFICATION_PASSCODE
 from cardnet.env import Env
 from cardnet.identity import OPERATOR
@@ -24,18 +25,12 @@ from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 
 M = TypeVar("M", bound=Message)
 
-ON_FILE = "00000000001"
+ON_FILE = stage.CARD_ON_FILE
 """The shop as a Token Requestor: credential on file and e-commerce, a cryptogram where it likes."""
-WITH_CRYPTOGRAM = "00000000002"
+WITH_CRYPTOGRAM = stage.WITH_CRYPTOGRAM
 """The shop once more: e-commerce alone, and never without a cryptogram."""
 
-SHOP = MerchantData(
-    merchant_id="MERCHANT0000001",
-    merchant_domain="shop.example",
-    merchant_name="Example Shop",
-    merchant_category_code="5732",
-    merchant_country="840",
-)
+SHOP = stage.SHOP
 BRANCH = MerchantData(
     merchant_id="MERCHANT0000005",
     merchant_domain="shop.example",
@@ -76,8 +71,8 @@ class Shop:
     async def token_in(self, state: str) -> TokenData:
         """A new token in a state. One becomes inactive by its issuer alone, which waits for a passcode."""
         if state == "INACTIVE":
-            stage = Stage(self._network.channel, Env.of("test"))
-            return await self.token(await stage.new_card(verification=VERIFICATION_PASSCODE))
+            acting = Stage(self._network.channel, Env.of("test"))
+            return await self.token(await acting.new_card(verification=VERIFICATION_PASSCODE))
         token = await self.new_token()
         await self.put(token, state)
         return token
