@@ -107,7 +107,7 @@ async def test_a_payment_of_a_process_that_died_is_taken_back_by_the_next(house)
     cut_off = asyncio.create_task(dead.calls.SubmitPayment(payment(), timeout=0.5))
     await waiting.wait()
     await dead.store.close()
-    dead.journal.finish = dead.journal.abandon = dead.journal.forget = None  # from here on it does nothing more
+    dead.journal.finish = dead.journal.give_up = dead.journal.forget = None  # from here on it does nothing more
     with pytest.raises(Fault):
         await cut_off
 

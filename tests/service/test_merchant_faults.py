@@ -113,7 +113,7 @@ async def test_an_order_of_a_process_that_died_is_taken_back_by_the_next(house) 
     house.acquirer.then = dies
     cut_off = asyncio.create_task(dead.calls.Checkout(order(card_on_file_id=id_), timeout=0.5))
     await waiting.wait()
-    dead.journal.finish = dead.journal.abandon = dead.journal.forget = None  # from here on it does nothing more
+    dead.journal.finish = dead.journal.give_up = dead.journal.forget = None  # from here on it does nothing more
     with pytest.raises(Fault):
         await cut_off
 
