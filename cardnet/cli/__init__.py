@@ -13,7 +13,9 @@ import click
 from cardnet import __version__
 from cardnet.cli.audit import audit
 from cardnet.cli.cards import cards
+from cardnet.cli.certs import certs
 from cardnet.cli.clock import clock
+from cardnet.cli.collect import collect
 from cardnet.cli.demo import demo
 from cardnet.cli.keys import keys
 from cardnet.cli.merchant import merchant
@@ -39,8 +41,13 @@ def cli() -> None:
     """A simulated card payment network on your own machine. For tests only, never a real card."""
 
 
-for command in (demo, up, pay, trigger, trace, cards, steps, tokens, requestors, keys, audit, vault, merchant, clock):
-    cli.add_command(command)
+for commands in (
+    (demo, up, pay, trigger, trace, cards, steps),
+    (tokens, requestors, keys, audit, vault, merchant, clock),
+    (certs, collect),
+):
+    for command in commands:
+        cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

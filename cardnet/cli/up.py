@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cardnet.cli.words import as_json, checked_time, command_name, complain, print_json
+from cardnet.cli.words import as_json, checked_time, command_name, complain, print_json, warn
 from cardnet.errors import InvalidField
 from cardnet.steps import SERVICES
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from cardnet.cli.terminal import Terminal
     from cardnet.embedded_store import EmbeddedStore
     from cardnet.testing import LocalNetwork
+
+PLAIN = (
+    "INSECURE: plain text, no certificates. Everybody on this machine may be the network and learn every card number. "
+    "Leave --insecure away for mutual TLS"
+)
 
 AFTER_CTRL_C_S = 0.3
 """A terminal's Ctrl-C reaches the services too: one that ends by it has not failed, even if we hear of it first."""
@@ -45,6 +50,14 @@ STORE_LOOK_S = 0.5
     help="The merchant's port; acquirer, network, tsp and issuer follow. 0 for any free ones.",
 )
 @click.option("--otlp-port", type=click.IntRange(0, 65_535), default=4317, show_default=True, metavar="PORT")
+@click.option(
+    "--identities",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Certificates of your own, a folder for each name (see `cardnet certs`); else they are made for this run.",
+)
+@click.option("--insecure", is_flag=True, help="Plain text, and callers are believed who they are. Loopback alone.")
+@click.option("--no-admin", is_flag=True, help="Let no operator in: `cardnet tokens` and the like cannot ask.")
 @as_json
 def up(
     single_process: bool,
@@ -54,6 +67,9 @@ def up(
     clock: Literal["real", "simulated"],
     port_base: int,
     otlp_port: int,
+    identities: Path | None,
+    insecure: bool,
+    no_admin: bool,
     json_: bool,
 ) -> None:
     """Run merchant, acquirer, network, token service provider and issuer in the foreground, with their store and a
@@ -78,8 +94,13 @@ def up(
         port_base=port_base,
         collector_port=otlp_port,
         redis_urls={name: url for name in SERVICES if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
+        insecure=insecure,
+        identities=identities,
+        admin=not no_admin,
         roster=True,
     )
+    if insecure:
+        warn(PLAIN)
     shown_clock = frozen_at or ("" if clock == "real" else clock)
     asyncio.run(_until_told_to_stop(network, _header(seed, shown_clock), json_))
 

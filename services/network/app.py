@@ -12,7 +12,6 @@ from cardnet.service import Connect, Service
 from cardnet.store import Store
 from cardnet.trace import Sink
 from cardnet.v1.network_pb2_grpc import add_NetworkServicer_to_server
-from cardnet.wire import GrpcLink
 from services.network.servicer import NetworkServicer
 from services.network.store import LIBRARIES, ReversalBook
 
@@ -31,7 +30,7 @@ class Config(ServiceConfig):
     """How long the issuer may take before the network answers 91 in its place."""
 
 
-def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
+def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The network, ready to be started."""
     store = Store(config.redis_url, *LIBRARIES, owner="network")
     service = Service("network", config, env, store, sinks, connect)
