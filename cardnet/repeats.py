@@ -81,9 +81,10 @@ _ONE_INSTANCE = {
 _ASKED_BY_ITS_CALLER = {
     "/cardnet.cde.v1.IssuerOperator/OpenAccount",
     "/cardnet.cde.v1.TokenDisclosure/DetokeniseWithoutVerification",
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
 }
 """A repeat of the first is answered otherwise (94); each answer of the second is a line in the audit log, for which
-somebody is to have asked."""
+somebody is to have asked; whoever sends spans sends them again."""
 
 _STREAMS = {
     "/cardnet.v1.TokenNotifications/FollowTokens",

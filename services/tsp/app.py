@@ -17,7 +17,7 @@ from cardnet.v1.token_lifecycle_pb2_grpc import (
     add_TokenNotificationsServicer_to_server,
 )
 from cardnet.v1.token_service_pb2_grpc import add_TokenServiceServicer_to_server
-from services.tsp import holdings, keyring
+from services.tsp import holdings, keyring, turns
 from services.tsp import notifications as telling
 from services.tsp import vault as keeping
 from services.tsp.audit import AuditLog
@@ -40,7 +40,7 @@ from services.tsp.uses import Uses
 from services.tsp.vault import RedisVault
 from services.tsp.webhooks import Webhooks
 
-LIBRARIES = (keeping.LIBRARY, telling.LIBRARY, keyring.LIBRARY, holdings.LIBRARY)
+LIBRARIES = (keeping.LIBRARY, telling.LIBRARY, keyring.LIBRARY, holdings.LIBRARY, turns.LIBRARY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | No
     probes = Probes(env.clock, config.most_probes)
 
     notifications = Notifications(store)
-    webhooks = Webhooks(store, notifications, requestors, env.clock)
+    webhooks = Webhooks(store, notifications, requestors, env.clock, office.turns)
     service.beside(Relay(store, notifications, vault.changed).run)
     service.beside(webhooks.run)
 

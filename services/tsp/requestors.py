@@ -81,9 +81,13 @@ class Requestors:
         self._store = store
         self._keys = keys
         self._known = dict(_BUILT_IN)
+        self._opening = 0
 
     async def find(self, token_requestor_id: str) -> Requestor | None:
         """The requestor with this identifier, or None."""
+        if token_requestor_id in _BUILT_IN:
+            return _BUILT_IN[token_requestor_id]
+        await self._look_again()
         if token_requestor_id not in self._known:
             row: bytes | None = await self._store.command("HGET", _REGISTERED, token_requestor_id)
             if row is None:
@@ -100,6 +104,7 @@ class Requestors:
 
     async def all(self) -> list[Requestor]:
         """Every requestor, in the order of the identifiers."""
+        await self._look_again()
         rows: dict[bytes, bytes] = await self._store.command("HGETALL", _REGISTERED)
         for name, row in rows.items():
             if name.decode() not in self._known:
@@ -152,6 +157,12 @@ class Requestors:
             rows: dict[bytes, bytes] = await self._store.command("HGETALL", key)
             for name, row in rows.items():
                 await self._claim(key, name.decode(), row, self._unsealed(key, name.decode(), row))
+
+    async def _look_again(self) -> None:
+        """Forget what may not be so any more: a backup may have been put back since."""
+        await self._keys.up_to_date()
+        if self._opening != self._keys.openings:
+            self._known, self._opening = dict(_BUILT_IN), self._keys.openings
 
     def _opened(self, token_requestor_id: str, row: bytes) -> Requestor:
         known = json.loads(self._unsealed(_REGISTERED, token_requestor_id, row))
