@@ -72,7 +72,7 @@ class KeyOffice:
         try:
             while True:
                 try:
-                    await self._look_after()
+                    await self.look_after()
                 except (Fault, VaultShut):  # next time, then
                     pass
                 except Exception as problem:  # a provider of somebody else's may raise anything
@@ -151,15 +151,18 @@ class KeyOffice:
         finally:
             restoration.end()
 
-    async def _look_after(self) -> None:
+    async def look_after(self) -> None:
+        """Look once, as `tend` does every second. A Fault or VaultShut says why the keys cannot be looked after now."""
         if self._busy:
             await (self._instances.stay() if self._keys.sealed else self._instances.tell())
         elif not self._keys.sealed:
             await self._opening.keep_up()
-            await self._keys.card_key()
-            await self._rotation.retire()
         elif self._restoration is None:
             await self._opening.open_again()
+        if not self._keys.sealed:
+            await self._keys.card_key()
+        if not (self._keys.sealed or self._busy):
+            await self._rotation.retire()
 
     async def _may_be_restored(self) -> bool:
         """Whether the vault holds nothing: no token and no card, or half a restoration."""

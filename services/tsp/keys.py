@@ -25,9 +25,6 @@ from services.tsp.using import Using
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{32}")
 _ATTEMPTS = 8
 
-REWRAPPED = "VAULT_REWRAPPED"
-"""The reason of the fault where another instance rotated the key-encryption key."""
-
 
 class _Open:
     """What is there while the vault is open."""
@@ -106,8 +103,8 @@ class KeySet:
     async def refresh(self) -> None:
         """Take over what other instances changed in the keyring.
 
-        Unavailable if it is damaged or an older one, or REWRAPPED: under another key-encryption key, which is to be
-        brought with `open`.
+        Unavailable if it is damaged or an older one, or VAULT_REWRAPPED: under another key-encryption key, which is to
+        be brought with `open`.
         """
         now = self._opened()
         held = await self._kept.read()
@@ -252,7 +249,9 @@ class KeySet:
         try:
             ring = unwrapped(held, now.kek)
         except WrongKek:
-            raise Unavailable(REWRAPPED, "the key-encryption key was rotated elsewhere: bring the new one") from None
+            raise Unavailable(
+                "VAULT_REWRAPPED", "the key-encryption key was rotated elsewhere: bring the new one"
+            ) from None
         except VaultShut as problem:
             raise Unavailable("KEYRING_DAMAGED", str(problem)) from None
         if ring.vault != now.ring.vault or ring.revision < now.ring.revision:

@@ -13,7 +13,7 @@ from services.tsp.audit import AuditLog
 from services.tsp.instances import Instances
 from services.tsp.kek import KekFile, KekProvider
 from services.tsp.keyring import VaultShut, WrongKek
-from services.tsp.keys import REWRAPPED, KeySet
+from services.tsp.keys import KeySet
 
 log = logging.getLogger("cardnet")
 
@@ -82,7 +82,7 @@ class Opening:
         try:
             await self._instances.tell()
         except Unavailable as fault:
-            if fault.reason != REWRAPPED:
+            if fault.reason != "VAULT_REWRAPPED":
                 raise
             await self._follow()
 
@@ -120,7 +120,7 @@ class Opening:
             raise
         except Exception as problem:  # likewise
             self._keys.lock()
-            log.error("the vault is sealed: its key-encryption key was rotated elsewhere, and %s", _words(problem))
+            log.error("the vault is sealed, for another instance rotated its key-encryption key: %s", _words(problem))
 
     async def _reopen(self, kek: bytes) -> None:
         await self._keys.open(kek)
