@@ -32,13 +32,14 @@ class Cluster:
         """Send a command to whoever serves its keys. The reply may be a Refusal. ConnectionError when none came."""
         slot = slot_asked(command)
         node = self._topology.owners[slot] or await self._look_up(slot)
-        patience = _Patience(self._timeout_s)
+        patience: _Patience | None = None
         importing = False
         while isinstance(node, Node):
             try:
                 reply = await node.ask(command, importing=importing)
             except Unsent:
                 former, node, importing = node, await self._look_up(slot), False
+                patience = patience or _Patience(self._timeout_s)
                 if node is former or not await patience.lasts():
                     raise
                 continue
@@ -51,6 +52,7 @@ class Cluster:
                 if reply.code == "CLUSTERDOWN":
                     self._topology.learn_soon()
                 return reply
+            patience = patience or _Patience(self._timeout_s)
             if not await patience.lasts(pause=reply.code == "TRYAGAIN"):
                 return Refusal("TRYAGAIN")
             importing = reply.code == "ASK"

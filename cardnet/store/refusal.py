@@ -21,6 +21,7 @@ _PASSING: Final = {
     "LOADING": "is still reading its data; ask again in a moment",
     "CLUSTERDOWN": "is a cluster in which nobody serves this key now; ask again when a replica has taken over",
     "TRYAGAIN": "is a cluster that is moving this key to another node; ask again in a moment",
+    "NOREPLICAS": "has too few replicas to take writes; ask again when they are back",
     "UNSTEADY": "is a cluster that is moving keys between its nodes: ask again when that is done",
 }
 """What is so for a while. Nothing was done."""

@@ -146,7 +146,8 @@ class WholeLife:
             assert (await self.operator.SetWebhook(request)).response_code == "00"
         follow = self.network.stub(TokenNotificationsStub, "tsp", MERCHANT).FollowTokens
         async with aclosing(aiter(follow(FollowTokensRequest(token_requestor_id=CARD_ON_FILE)))) as told:
-            assert (await anext(told)).position == 1
+            async with asyncio.timeout(30):
+                assert (await anext(told)).position == 1
 
     async def rotations(self) -> None:
         """Every key is replaced."""

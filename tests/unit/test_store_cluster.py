@@ -1,107 +1,12 @@
 """What a store makes of a cluster that changes under it: played by actors, who count what they are asked."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from store_actor import Actor, Part
+from cluster_actors import HERE, KEY, SLOT, Node, playing
+from store_actor import Part
 
 from cardnet.errors import Unavailable
-from cardnet.store import Store
-from cardnet.store.slots import SLOTS, slot_of
-
-HOST = "127.0.0.1"
-KEY = "issuer:{a}:account"
-SLOT = slot_of(KEY)
-HERE = b"$4\r\nhere\r\n"
-
-
-class Node:
-    """An actor at a port. `plays` may be changed while it plays."""
-
-    def __init__(self) -> None:
-        self.actor = Actor(self._part)
-        self.plays: Part = lambda command: HERE
-        self.cluster: Cluster
-        self.port = 0
-
-    @property
-    def heard(self) -> list[list[bytes]]:
-        """What it was asked, but for who serves what and whether it is well."""
-        return [command for command in self.actor.heard if command[0] not in (b"CLUSTER", b"PING")]
-
-    def _part(self, command: list[bytes]) -> bytes | None:
-        if command == [b"CLUSTER", b"SLOTS"]:
-            return self.cluster.slots()
-        if command == [b"PING"]:
-            return b"+PONG\r\n"
-        return self.plays(command)
-
-    def leave(self) -> None:
-        """Hang up on everybody and listen no more."""
-        self.server.close()
-        for writer in self.actor.writers:
-            writer.transport.abort()
-
-    async def enter(self) -> None:
-        self.server = await asyncio.start_server(self.actor.meet, HOST, self.port)
-        self.port = self.server.sockets[0].getsockname()[1]
-
-
-class Cluster:
-    """Two nodes. One is the master of all slots and the other its replica, as `master` says."""
-
-    def __init__(self, store: Store, nodes: list[Node]) -> None:
-        self.store = store
-        self.first, self.second = nodes
-        self.master = self.first
-        self.host = HOST
-        self.last_slot = SLOTS - 1
-
-    def slots(self) -> bytes:
-        replica = self.second if self.master is self.first else self.first
-        nodes = b"".join(
-            b"*4\r\n$%d\r\n%s\r\n:%d\r\n$2\r\nid\r\n*0\r\n" % (len(self.host), self.host.encode(), node.port)
-            for node in (self.master, replica)
-        )
-        return b"*1\r\n*4\r\n:0\r\n:%d\r\n%s" % (self.last_slot, nodes)
-
-    def at(self, node: Node, kind: str) -> bytes:
-        return f"-{kind} {SLOT} {HOST}:{node.port}\r\n".encode()
-
-    async def get(self) -> object:
-        return await self.store.command("GET", KEY)
-
-    async def get_or_fault(self) -> object:
-        try:
-            return await self.get()
-        except Unavailable as fault:
-            return fault
-
-    async def fault(self) -> Unavailable:
-        with pytest.raises(Unavailable) as fault:
-            await self.get()
-        return fault.value
-
-
-@asynccontextmanager
-async def playing(timeout_s: float = 10.0, library: str = "") -> AsyncIterator[Cluster]:
-    nodes = [Node(), Node()]
-    for node in nodes:
-        await node.enter()
-    seeds = ",".join(f"{HOST}:{node.port}" for node in nodes)
-    store = Store(f"redis+cluster://{seeds}", library, owner="issuer", timeout_s=timeout_s)
-    cluster = Cluster(store, nodes)
-    for node in nodes:
-        node.cluster = cluster
-    try:
-        yield cluster
-    finally:
-        await store.close()
-        for node in nodes:
-            node.leave()
-            await asyncio.gather(*node.actor.conversations)
 
 
 async def test_a_key_that_has_moved_is_asked_for_where_it_is_now_and_henceforth() -> None:
@@ -183,8 +88,11 @@ async def test_a_slot_that_nobody_has_is_not_asked_for() -> None:
 
 async def test_an_answer_that_was_lost_is_not_asked_for_again_by_anybody() -> None:
     async with playing() as cluster:
-        cluster.first.plays = lambda command: None
-        cluster.master = cluster.first
+
+        def hang_up(_: list[bytes]) -> None:
+            cluster.master = cluster.second  # who could be asked as well, and must not
+
+        cluster.first.plays = hang_up
         with pytest.raises(Unavailable) as fault:
             await cluster.store.command("INCR", KEY)
         assert fault.value.reason == "STORE_UNAVAILABLE"

@@ -90,11 +90,19 @@ async def test_replies_in_pieces_come_whole(tmp_path: Path) -> None:
         assert answers == [b"first1", b"second"]
 
 
-async def test_a_server_that_is_still_reading_its_data_is_unavailable_and_has_refused_nothing(tmp_path: Path) -> None:
-    async with playing(tmp_path, lambda command: b"-LOADING Redis is loading the dataset in memory\r\n") as (store, _):
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("LOADING Redis is loading the dataset in memory", "is still reading its data; ask again in a moment"),
+        ("NOREPLICAS Not enough good replicas to write.", "has too few replicas to take writes"),
+        ("NOREPLICAS Not enough good replicas to write. script: a-secret, on @user_script:12.", "has too few replicas"),
+    ],
+)
+async def test_what_will_pass_is_unavailable_and_no_refusal(tmp_path: Path, error: str, sentence: str) -> None:
+    async with playing(tmp_path, lambda command: f"-{error}\r\n".encode()) as (store, _):
         fault = await fault_of(store, "GET", "issuer:a")
         assert fault.reason == "STORE_UNAVAILABLE"
-        assert "still reading its data" in str(fault)
+        assert sentence in str(fault) and "a-secret" not in str(fault)
         assert not await store.ping()
 
 
