@@ -41,18 +41,37 @@ class Server:
         self._arguments = self._settings()
         self.identifier = ""
         self.process: ServerProcess | None = None
+        self.paused = False
+
+    @property
+    def takes_part(self) -> bool:
+        return self.process is not None and not self.paused
 
     def start(self) -> None:
         command = [str(find_server().path), *self._arguments]
         self.process = ServerProcess(command, self.data.parent, self.data, self._log)
 
-    def end(self, how: signal.Signals = signal.SIGKILL) -> None:
+    def kill(self) -> None:
         process, self.process = self.process, None
         if process:
-            process.end(how)
+            process.end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Stand still, with all connections open."""
+        assert self.process
+        self.process.pause()
+        self.paused = True
+
+    def come_back(self) -> None:
+        """Whatever happened to it."""
+        if self.process is None:
+            self.start()
+        elif self.paused:
+            self.process.resume()
+        self.paused = False
 
     def close(self) -> None:
-        self.end()
+        self.kill()
         self._log.close()
 
     async def ask(self, *command: str | bytes | int) -> Any:
@@ -137,10 +156,9 @@ class RedisCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def heal(self) -> None:
-        """Start who is dead, and wait until all say that all is well and each master has its replica."""
+        """Bring back who is away, and wait until all say that all is well and each master has its replica."""
         for server in self.servers:
-            if server.process is None:
-                server.start()
+            server.come_back()
         await self._all(_answers, "every node answers")
         await self._all(_is_well, "the cluster is well")
         masters = await self.masters()
@@ -148,7 +166,7 @@ class RedisCluster:
 
     async def masters(self) -> list[Server]:
         """The masters that serve slots, as they say themselves."""
-        alive = [server for server in self.servers if server.process]
+        alive = [server for server in self.servers if server.takes_part]
         return [server for server in alive if (await server.info("replication"))["role"] == "master"]
 
     async def master_of(self, slot: int) -> Server:
@@ -168,7 +186,7 @@ class RedisCluster:
 
     async def replica_of(self, master: Server) -> Server:
         for server in self.servers:
-            if server is not master and server.process:
+            if server is not master and server.takes_part:
                 state = await server.info("replication")
                 if state["role"] == "slave" and int(state["master_port"]) == master.port:
                     return server
