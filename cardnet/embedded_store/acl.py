@@ -13,12 +13,17 @@ _SERVICE_COMMANDS: Final = (
     "+get +set +setnx +incr +del +exists "
     "+hget +hset +hdel +hmget +hgetall +hincrby +hexists "
     "+zadd +zrem +zrangebyscore "
-    "+sadd +srem +smembers +rpush +lrange +llen"
+    "+sadd +srem +smembers +rpush +lrange +llen "
+    "+cluster|slots +asking"
 )
-"""All that a service sends or its Lua functions call: Redis checks both against the same list."""
+"""All that a service sends or its Lua functions call: Redis checks both against the same list.
 
-_MORE: Final = {"tsp": "+scan +type +rpush +lrange +zrange"}
-"""What one service needs besides: to rotate its keys, and to copy its vault. SCAN shows the names of others' keys."""
+The last two are for a cluster: who serves which slot, and to follow a key that is being moved.
+"""
+
+_MORE: Final = {"tsp": "+scan +type +rpush +lrange +zrange +cluster|nodes"}
+"""What one service needs besides: to rotate its keys, and to copy its vault. SCAN shows the names of others' keys.
+CLUSTER NODES shows, in a cluster, whether a search can have missed a key that was being moved."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
