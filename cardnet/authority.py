@@ -37,12 +37,15 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._life = (now - _CLOCKS_DIFFER, now + life)
         self._trust_domain = trust_domain
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"cardnet test authority {now:%Y-%m-%d %H:%M:%S}")])
+        self._id = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        # No two have one name: whoever believes both would hold a certificate against the wrong one.
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"cardnet test authority {self._id.digest.hex()}")])
         usage = x509.KeyUsage(**_USAGES | {"key_cert_sign": True, "crl_sign": True})
         self._certificate = (
             self._begun(name, name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
+            .add_extension(self._id, critical=False)
             .sign(self._key, hashes.SHA256())
         )
 
@@ -66,6 +69,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.KeyUsage(**_USAGES | {"digital_signature": True}), critical=True)
             .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._id), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         encoded = key.private_bytes(

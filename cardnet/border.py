@@ -10,7 +10,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -73,9 +73,9 @@ class Border:
         """What the generated code calls too, with the same methods once more."""
 
     @property
-    def methods(self) -> list[str]:
+    def methods(self) -> Collection[str]:
         """The methods served, as gRPC paths."""
-        return list(self._methods)
+        return self._methods.keys()
 
     def streams(self, method: str) -> bool:
         """Whether a method answers with a stream, and so is asked by `stream` and not by `answer`."""

@@ -8,7 +8,7 @@ from cardnet.border import Border
 from cardnet.client import Channel
 from cardnet.config import ServiceConfig
 from cardnet.env import Env
-from cardnet.identity import Door
+from cardnet.identity import Door, door_of
 from cardnet.store import Store
 from cardnet.trace import Recorder, Sink
 from cardnet.wire import GrpcLink, Link, presented
@@ -66,6 +66,10 @@ class Service:
     async def serving(self) -> bool:
         """Whether it can answer at this moment: it reaches its store, and all that it needs holds."""
         return await self.store.ping() and all(holds() for holds in self._conditions)
+
+    def border_for(self, caller: str) -> Border:
+        """The border at which a caller comes in."""
+        return self.admin if door_of(caller) is Door.ADMIN else self.border
 
     def stop_streams(self) -> None:
         """End the streams that are under way: they would go on for as long as their callers."""

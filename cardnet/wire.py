@@ -146,7 +146,8 @@ class GrpcLink:
 
     def _fault(self, error: grpc.aio.AioRpcError) -> Fault:
         details = dict(tuple(error.trailing_metadata() or ())).get(DETAILS_KEY)  # its keys() are pairs
-        return fault_of(error.code(), details if isinstance(details, bytes) else None, self._neighbour)
+        found = details if isinstance(details, bytes) else None
+        return fault_of(error.code(), found, self._neighbour, error.details() or "")
 
 
 class _Line:
@@ -155,12 +156,7 @@ class _Line:
     def __init__(self, neighbour: str, address: str, papers: Papers | None, claim: str) -> None:
         self.papers = papers
         self._claim = ((CLAIM_KEY, claim),) if papers is None else ()
-        if papers is None:
-            self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-        else:
-            # Its own name, wherever it listens: whoever has a certificate for another name is not taken for it.
-            options = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", neighbour))
-            self._channel = grpc.aio.secure_channel(address, channel_credentials(papers), options=options)
+        self._channel = open_channel(neighbour, address, papers)
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         self._streams: dict[str, grpc.aio.UnaryStreamMultiCallable[bytes, bytes]] = {}
 
@@ -181,6 +177,15 @@ class _Line:
         await self._channel.close(grace_s)
 
 
+def open_channel(neighbour: str, address: str, papers: Papers | None) -> grpc.aio.Channel:
+    """A channel of grpcio's own to a service. papers: None for plain text."""
+    if papers is None:
+        return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    # Its own name, wherever it listens: whoever has a certificate for another name is not taken for it.
+    options = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", neighbour))
+    return grpc.aio.secure_channel(address, channel_credentials(papers), options=options)
+
+
 class InProcessLink:
     """A link to a service in the same process: the same bytes, checks and faults, and no network."""
 
@@ -191,6 +196,7 @@ class InProcessLink:
         self._as = as_
 
     async def call(self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float) -> bytes:
+        self._check_offered(method)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._border.answer(method, data, self._as, metadata, timeout_s)
@@ -202,6 +208,7 @@ class InProcessLink:
     async def stream(
         self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None
     ) -> AsyncGenerator[bytes, None]:
+        self._check_offered(method)
         try:
             async with aclosing(self._border.stream(method, data, self._as, metadata, timeout_s)) as answers:
                 async for answer in answers:
@@ -211,6 +218,10 @@ class InProcessLink:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def _check_offered(self, method: str) -> None:
+        if method not in self._border.methods:
+            raise fault_of(grpc.StatusCode.UNIMPLEMENTED, None, self._neighbour)
 
     def _seen(self, fault: Fault) -> Fault:
         # What a fault means to a caller is the same, whatever wire it comes over.

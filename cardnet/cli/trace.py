@@ -38,16 +38,17 @@ def trace(id: str | None, every_field: bool, collector: str, identities: Path | 
     A step shows what it changed (before → after) and what is new to the one who receives it. PANs and tokens are
     masked before they leave their service.
     """
+    address = checked_address("collector", collector)
+    if id and not _ID.fullmatch(id.lower()):
+        raise InvalidField("ID", "must be 4 to 32 hexadecimal digits: a trace's identifier, or the beginning of one")
+
     from cardnet.cli.asking import as_cardholder
 
-    address = checked_address("collector", collector)
     as_ = as_cardholder("collector", address, identities)
-    if id is None:
+    if id:
+        _show(asyncio.run(find(address, as_, id.lower())), every_field, json_)
+    else:
         _show_latest(asyncio.run(_latest(address, as_)), json_)
-        return
-    if not _ID.fullmatch(id.lower()):
-        raise InvalidField("ID", "must be 4 to 32 hexadecimal digits: a trace's identifier, or the beginning of one")
-    _show(asyncio.run(find(address, as_, id.lower())), every_field, json_)
 
 
 async def find(address: str, as_: "Identity | str", beginning: str) -> "Trace":

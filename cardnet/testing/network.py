@@ -28,6 +28,7 @@ from cardnet.testing.processes import ServiceProcess
 from cardnet.testing.running import InProcess, Processes, Running, Tap
 from cardnet.testing.wiring import WITH_ADMIN_DOOR, Wiring
 from cardnet.traced import Trace
+from cardnet.wire import open_channel
 
 ADMIN_OFFSET = 10
 """How far an admin door's port is from the business door's."""
@@ -155,6 +156,12 @@ class LocalNetwork(Network):
     def presented(self, as_: str) -> Identity | str:
         """What somebody shows who asks: an identity, or a mere name in plain text."""
         return self._wiring.presented(as_)
+
+    def grpc_channel(self, service: str, as_: str = CARDHOLDER) -> grpc.aio.Channel:
+        """A channel of grpcio's own to a service or the collector, for a client of yours. Close it yourself."""
+        address = self._collector_address if service == COLLECTOR else self._wiring.address(service, as_)
+        shown = self._wiring.presented(as_)
+        return open_channel(service, address, None if isinstance(shown, str) else shown.papers)
 
     def channel(self, service: str, as_: str = CARDHOLDER) -> Channel:
         """A channel to a service, asking as somebody."""

@@ -12,7 +12,6 @@ from cardnet.confinement import keep_secrets_in
 from cardnet.doors import Doors
 from cardnet.env import Env
 from cardnet.errors import Unavailable
-from cardnet.identity import Door, door_of
 from cardnet.service import Connect, Service
 from cardnet.steps import SERVICES
 from cardnet.testing.processes import ServiceProcess
@@ -98,9 +97,7 @@ class InProcess:
             await self._services[name].stop()
 
     def link(self, service: str, as_: str) -> Link:
-        asked = self._services[service]
-        border = asked.admin if door_of(as_) is Door.ADMIN else asked.border
-        link = InProcessLink(service, border, as_)
+        link = InProcessLink(service, self._services[service].border_for(as_), as_)
         return self._tap(service, link) if self._tap else link
 
     def _built(self, name: str, config: ServiceConfig) -> Service:

@@ -11,7 +11,6 @@ from cardnet.call import Call
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Fault, InProgress, NotPermitted, Unavailable
-from cardnet.identity import digest
 from cardnet.journal import ABANDONED_AFTER_S, LIBRARY
 from cardnet.store import Store
 from cardnet.v1.acquirer_pb2 import ReversePaymentResponse, SubmitPaymentResponse
@@ -165,19 +164,16 @@ async def test_the_store_never_sees_a_cryptogram_and_no_key_names_a_token(house,
 
 
 async def test_a_whole_acquirer_sends_reversals_by_itself(house, server) -> None:
-    callers = f"merchant={digest('merchant')}"
     config = Config(
         redis_url=server.url("acquirer"),
-        credential="acquirer",
-        callers=callers,
         network="the network's address",
         network_timeout_s=0.05,
     )
-    service = build(config, env(), [], lambda name, _address: InProcessLink(name, house.network.border))
+    service = build(config, env(), [], lambda name, _address: InProcessLink(name, house.network.border, "acquirer"))
     await service.start()
     house.network.then = hang
-    link = InProcessLink("acquirer", service.border)
-    merchant = AcquirerStub(Channel(link, env(), credential="merchant", timeout_s=25))
+    link = InProcessLink("acquirer", service.border, "merchant")
+    merchant = AcquirerStub(Channel(link, env(), timeout_s=25))
     with pytest.raises(Unavailable):
         await merchant.SubmitPayment(payment())
     async with asyncio.timeout(5):

@@ -7,14 +7,16 @@ import re
 import grpc
 import pytest
 import pytest_asyncio
-from attack import BY_PATH, METHODS, credential_of, over_the_wire
+from attack import BY_PATH, METHODS, door, over_the_wire, through
 from bad_input import PAN, good
 from google.protobuf.message import Message
 
+from cardnet.authority import Authority
 from cardnet.border import Border
-from cardnet.env import Env
+from cardnet.certificates import AUTHORITIES, channel_credentials
+from cardnet.env import Clock, Env
 from cardnet.errors import Fault
-from cardnet.identity import METADATA_KEY, Callers
+from cardnet.identity import NAMES, Door
 from cardnet.testing import LocalNetwork
 from cardnet.trace import Recorder
 from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse
@@ -33,28 +35,18 @@ async def network():
 
 # Who calls.
 
-KNOWN = {
-    "merchant": set(),
-    "acquirer": {"merchant", "other-merchant"},
-    "network": {"acquirer"},
-    "tsp": {"merchant", "other-merchant", "network", "issuer", "other-issuer", "operator", "discloser"},
-    "issuer": {"network", "tsp", "operator"},
-    "collector": set(),
-}
-"""Whose credentials each service knows."""
-
 _MERCHANTS, _ISSUERS = "merchant other-merchant", "issuer other-issuer"
 _PARTIES = f"{_MERCHANTS} {_ISSUERS} operator"
 
 LET_IN = {
-    "/cardnet.v1.Merchant/SaveCard": "anyone",
-    "/cardnet.v1.Merchant/ConfirmCard": "anyone",
-    "/cardnet.v1.Merchant/Checkout": "anyone",
+    "/cardnet.v1.Merchant/SaveCard": "cardholder",
+    "/cardnet.v1.Merchant/ConfirmCard": "cardholder",
+    "/cardnet.v1.Merchant/Checkout": "cardholder",
     "/cardnet.v1.Acquirer/SubmitPayment": _MERCHANTS,
     "/cardnet.v1.Acquirer/ReversePayment": _MERCHANTS,
     "/cardnet.v1.Network/RouteAuthorisation": "acquirer",
     "/cardnet.v1.Network/RouteReversal": "acquirer",
-    "/cardnet.v1.TokenService/GetEncryptionKey": f"anyone network discloser {_PARTIES}",
+    "/cardnet.v1.TokenService/GetEncryptionKey": f"cardholder {_MERCHANTS}",
     "/cardnet.v1.TokenService/RequestToken": _MERCHANTS,
     "/cardnet.v1.TokenService/ConfirmCardholder": _MERCHANTS,
     "/cardnet.v1.TokenService/RequestCryptogram": _MERCHANTS,
@@ -89,56 +81,89 @@ LET_IN = {
     "/cardnet.cde.v1.IssuerOperator/OpenAccount": "operator",
     "/cardnet.cde.v1.IssuerOperator/GetAccount": "operator",
     "/cardnet.cde.v1.IssuerOperator/ReadPasscode": "operator",
-    "/cardnet.v1.Traces/GetTrace": "anyone",
-    "/cardnet.v1.Traces/ListTraces": "anyone",
+    "/cardnet.v1.Traces/GetTrace": "cardholder",
+    "/cardnet.v1.Traces/ListTraces": "cardholder",
 }
-EVERYBODY = (
-    *("anyone", "merchant", "other-merchant", "acquirer", "network", "tsp"),
-    *("issuer", "other-issuer", "operator", "discloser", "stranger"),
-)
+OPERATORS = {"operator", "discloser"}
+AT_BOTH_DOORS = ("TokenLifecycle", "PanLifecycle")
+AT_THE_ADMIN_DOOR = ("TokenOperator", "TokenDisclosure", "IssuerOperator")
 
 
-def verdict(path: str, caller: str) -> str:
+def doors_of(path: str) -> tuple[Door, ...]:
+    service = path.split("/")[1].rpartition(".")[2]
+    if service in AT_BOTH_DOORS:
+        return Door.BUSINESS, Door.ADMIN
+    return (Door.ADMIN,) if service in AT_THE_ADMIN_DOOR else (Door.BUSINESS,)
+
+
+def verdict(path: str, caller: str, door: Door) -> str:
     """What a caller gets for bytes that are no message: who may not call does not even learn that."""
-    if caller in LET_IN[path].split():
-        return "INVALID_ARGUMENT"
-    return "PERMISSION_DENIED" if caller in KNOWN[BY_PATH[path].home] else "UNAUTHENTICATED"
+    if door not in doors_of(path):
+        return "UNIMPLEMENTED"
+    comes_in_here = (caller in OPERATORS) is (door is Door.ADMIN)
+    return "INVALID_ARGUMENT" if comes_in_here and caller in LET_IN[path].split() else "PERMISSION_DENIED"
 
 
 async def test_the_matrix_has_every_method():
     assert set(LET_IN) == set(BY_PATH)
 
 
-@pytest.mark.parametrize("path", LET_IN)
-async def test_a_method_answers_those_alone_who_may_call_it(network, path):
-    for caller in EVERYBODY:
-        known = None if caller in ("anyone", "stranger") else caller
-        metadata = {METADATA_KEY: "made-up"} if caller == "stranger" else credential_of(network, known)
-        outcome = await over_the_wire(network, path, b"\xff", metadata=metadata)
-        assert outcome.code == verdict(path, caller), caller
-        assert not any(secret in outcome.shown for secret in metadata.values())
+@pytest.mark.parametrize("home", ["merchant", "acquirer", "network", "tsp", "issuer", "collector"])
+@pytest.mark.parametrize("at", Door)
+async def test_at_each_door_a_method_answers_those_alone_who_may_call_it(network, home, at):
+    if at is Door.ADMIN and home not in network.admin_addresses:
+        return  # it has no such door
+    found, expected = {}, {}
+    for caller in NAMES:
+        async with door(network, home, caller, at) as channel:
+            for path, method in BY_PATH.items():
+                if method.home == home:
+                    found[caller, path] = (await through(channel, path, b"\xff")).code
+                    expected[caller, path] = verdict(path, caller, at)
+    assert found == expected
 
 
-async def test_a_credential_in_the_wrong_place_or_half_of_it_opens_nothing(network):
-    path = "/cardnet.v1.Acquirer/ReversePayment"
-    right = credential_of(network, "merchant")[METADATA_KEY]
-    for metadata in (
-        {METADATA_KEY: right[:-1]},
-        {METADATA_KEY: right + "A"},
-        {METADATA_KEY: right.swapcase()},
-        {METADATA_KEY: ""},
-        {METADATA_KEY: "v" * 6000},
-        {f"{METADATA_KEY}-bin": right.encode()},
-        {"authorization": f"Bearer {right}"},
-    ):
-        outcome = await over_the_wire(network, path, b"\xff", metadata=metadata)
-        assert outcome.code == "UNAUTHENTICATED"
-        assert right[:-1] not in outcome.shown
+@pytest.mark.parametrize("name", ["merchant", "operator", "network"])
+async def test_who_belongs_to_another_network_is_nobody_here(network, name):
+    # The same authority certifies it, so that only the name tells.
+    method = {"merchant": "/cardnet.v1.Acquirer/ReversePayment", "network": "/cardnet.cde.v1.Issuer/Authorise"}
+    path = method.get(name, "/cardnet.cde.v1.IssuerOperator/GetAccount")
+    authority = Authority(Clock().now(), trust_domain="elsewhere.test")
+    home = BY_PATH[path].home
+    shown = network.presented(home)
+    believed = shown.folder / AUTHORITIES
+    before = believed.read_bytes()
+    believed.write_bytes(before + authority.certificate)
+    try:
+        papers = authority.papers(name)._replace(authorities=before)
+        address = (network.admin_addresses if name == "operator" else network.addresses)[home]
+        options = (("grpc.ssl_target_name_override", home),)
+        async with grpc.aio.secure_channel(address, channel_credentials(papers), options=options) as channel:
+            outcome = await through(channel, path, b"\xff")
+    finally:
+        believed.write_bytes(before)
+    assert (outcome.code, outcome.reason) == ("UNAUTHENTICATED", "IDENTITY_UNKNOWN")
+
+
+async def test_a_name_in_a_message_is_no_name(network):
+    async with door(network, "issuer", "merchant") as channel:
+        for metadata in ({"x-cardnet-caller": "network"}, {"x-cardnet-credential": "network"}, {"from": "network"}):
+            outcome = await through(channel, "/cardnet.cde.v1.Issuer/Authorise", b"\xff", metadata=metadata)
+            assert (outcome.code, outcome.reason) == ("PERMISSION_DENIED", "CALLER_NOT_PERMITTED")
+
+
+async def test_without_an_admin_door_what_operators_call_is_nowhere():
+    async with LocalNetwork(in_process=True, fronts=True, admin=False) as network:
+        assert not network.admin_addresses
+        for path in LET_IN:
+            if doors_of(path) == (Door.ADMIN,):
+                async with door(network, BY_PATH[path].home, "operator", Door.BUSINESS) as channel:
+                    assert (await through(channel, path, b"\xff")).code == "UNIMPLEMENTED"
 
 
 @pytest.mark.parametrize("path", ["/cardnet.cde.v1.Issuer/Authorise", "/cardnet.v1.Merchant/Nothing", "/x/y"])
 async def test_what_a_service_does_not_offer_is_not_there(network, path):
-    async with grpc.aio.insecure_channel(network.addresses["merchant"]) as channel:
+    async with door(network, "merchant", "cardholder") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await channel.unary_unary(path)(b"", timeout=5)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -219,7 +244,7 @@ class Clumsy(MerchantServicer):
 
 
 def border_before(servicer: Clumsy) -> Border:
-    border = Border(Env.of("merchant"), Callers({}), Recorder("merchant", ()))
+    border = Border(Env.of("merchant"), Door.BUSINESS, Recorder("merchant", ()))
     add_MerchantServicer_to_server(servicer, border)
     return border
 
@@ -234,7 +259,7 @@ async def test_a_bug_is_told_by_a_reference_and_by_nothing_else(caplog):
     servicer = Clumsy()
     servicer.go_on.set()
     with pytest.raises(Fault) as told:
-        await border_before(servicer).answer(CHECKOUT, order(), {}, 5.0)
+        await border_before(servicer).answer(CHECKOUT, order(), "cardholder", {}, 5.0)
     assert told.value.reason == "INTERNAL"
     reference = re.fullmatch(
         "an error inside cardnet; the service's log has it under ([0-9a-f]{8})", told.value.sentence
@@ -248,7 +273,7 @@ async def test_a_bug_that_nobody_waits_for_any_more_is_not_printed_by_the_event_
     servicer = Clumsy()
     border = border_before(servicer)
     with caplog.at_level(logging.DEBUG):
-        asking = asyncio.create_task(border.answer(CHECKOUT, order(), {}, 5.0))
+        asking = asyncio.create_task(border.answer(CHECKOUT, order(), "cardholder", {}, 5.0))
         await servicer.began.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -275,7 +300,7 @@ class Patient(MerchantServicer):
 async def test_a_caller_who_goes_away_does_not_stop_a_payment_half_way():
     servicer = Patient()
     border = border_before(servicer)
-    asking = asyncio.create_task(border.answer(CHECKOUT, order(), {}, 5.0))
+    asking = asyncio.create_task(border.answer(CHECKOUT, order(), "cardholder", {}, 5.0))
     await servicer.began.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -40,8 +40,8 @@ NEW_PAN, NEWER_PAN = pan(9_000_001), pan(9_000_002)
 
 def stub(tsp: Provider, kind: type[S], caller: str) -> S:
     """A stub by which somebody asks the token service provider."""
-    link = InProcessLink("tsp", tsp.service.border)
-    return kind(Channel(link, Env.of("test"), credential=caller, timeout_s=25))  # type: ignore[call-arg]
+    link = InProcessLink("tsp", tsp.service.border_for(caller), caller)
+    return kind(Channel(link, Env.of("test"), timeout_s=25))  # type: ignore[call-arg]
 
 
 async def request_token(tsp: Provider, number: str, trid: str = "00000000001") -> Any:
