@@ -47,11 +47,8 @@ async def _serve(host: str, port: int, visitor: asyncio.StreamReader, back: asyn
         async with asyncio.TaskGroup() as both:
             both.create_task(_pass_on(visitor, onwards))
             both.create_task(_pass_on(answers, back))
-    except* OSError:  # one side hung up: so does the other
+    except* OSError:  # a connection that broke is one that ended
         pass
-    finally:
-        onwards.close()
-        back.close()
 
 
 async def _reach(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
@@ -69,10 +66,13 @@ async def _reach(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.St
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(BLOCK):
-        writer.write(data)
-        await writer.drain()
-    writer.write_eof()
+    """Until one side hangs up; then the other is hung up on, too."""
+    try:
+        while data := await reader.read(BLOCK):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 if __name__ == "__main__":

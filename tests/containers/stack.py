@@ -20,7 +20,7 @@ SCALE = {"network": 3, "tsp": 2, "acquirer": 2, "issuer": 2}
 SERVICES = ("merchant", "acquirer", "network", "tsp", "issuer")
 STORES = ("shops", "vault", "ledger")
 IDENTITIES = "/run/cardnet/identities"
-PORTS = ("merchant", "tsp", "collector")
+PORTS = ("merchant", "tsp", "collector", "tsp_admin", "issuer_admin")
 
 
 class Stack(DockerCompose):
@@ -30,12 +30,13 @@ class Stack(DockerCompose):
         """folder: for what this stack is told, and for the identities that are copied out of it."""
         self.project = f"cardnet-test-{secrets.token_hex(4)}"
         self.addresses = dict(zip(PORTS, _free_addresses(len(PORTS)), strict=True))
+        self.doors = {name: self.addresses[name] for name in PORTS[:3]}
         self.folder = folder
         settings = {f"CARDNET_PORT_{name.upper()}": at.rpartition(":")[2] for name, at in self.addresses.items()}
         settings |= {"COMPOSE_PROJECT_NAME": self.project, "CARDNET_IMAGE": IMAGE}
         told = folder / "stack.env"
         told.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        super().__init__(ROOT, compose_file_name="docker-compose.yml", env_file=str(told))
+        super().__init__(ROOT, env_file=str(told))
 
     def start(self) -> None:
         """All of it, by playing the demo where nothing runs; then several instances of most. Returns when healthy."""
@@ -80,7 +81,7 @@ class Stack(DockerCompose):
 
     def network(self) -> RemoteNetwork:
         """The network as a cardholder meets it at the ports of this machine."""
-        return RemoteNetwork(self.addresses, self.identities())
+        return RemoteNetwork(self.doors, self.identities())
 
     def identities(self) -> Path:
         """The cardholder's identity, copied out as docs/containers.md says."""

@@ -54,7 +54,7 @@ async def test_a_payment_from_the_host_takes_the_nine_steps(network: RemoteNetwo
 
 
 async def test_the_host_s_ports_let_nobody_in_without_an_identity(stack: Stack) -> None:
-    for name, address in stack.addresses.items():
+    for name, address in stack.doors.items():
         for channel in (
             grpc.aio.insecure_channel(address),
             grpc.aio.secure_channel(
