@@ -100,7 +100,7 @@ def test_no_container_may_do_more_than_it_must(containers: list[dict[str, Any]])
         assert host["ReadonlyRootfs"] and not host["Privileged"], name
         assert host["CapDrop"] == ["ALL"] and not host["CapAdd"], name
         assert "no-new-privileges:true" in host["SecurityOpt"], name
-        assert 0 < host["Memory"] <= 256 * 2**20 and 0 < host["PidsLimit"] <= 128, name
+        assert 0 < host["Memory"] <= 512 * 2**20 and 0 < host["PidsLimit"] <= 128, name
         assert {limit["Name"]: limit["Hard"] for limit in host["Ulimits"] or ()}["core"] == 0, name
         assert host["LogConfig"]["Config"]["max-size"], name
         assert host["RestartPolicy"]["Name"] == ("no" if name == "setup" else "unless-stopped"), name
