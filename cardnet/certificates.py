@@ -1,13 +1,16 @@
 """Identities: a folder each, with a certificate, its key and the authorities to be believed. They may change.
 
 The files have the names that a Kubernetes TLS secret gives them: `tls.crt`, `tls.key`, `ca.crt`, all PEM. The
-certificate names its owner by a SPIFFE ID, spiffe://<trust domain>/<name>; a service's has its name as DNS name too.
+certificate names its owner by a SPIFFE ID, spiffe://<trust domain>/<name>; a service's has its name as DNS name too, by
+which its callers know it. (Where there is no DNS name at all gRPC takes the common name for one: whoever makes
+certificates of his own gives no caller the common name of a service.)
 """
 
 import asyncio
 import logging
 import ssl
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +24,9 @@ CERTIFICATE, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 LOOK_S = 1.0
 """How often a client looks whether its identity was replaced. A server looks at each handshake."""
 
-_SPIFFE_ID = "peer_spiffe_id"
-"""Where gRPC says who is at the other end of a connection."""
+_SHOWN = "x509_pem_cert"
+"""Where gRPC says what the other end of a connection has shown. The names in it, as gRPC tells them, are cut at a NUL:
+"issuer\\0elsewhere" is not the issuer."""
 
 log = logging.getLogger("cardnet")
 
@@ -108,13 +112,26 @@ def channel_credentials(papers: Papers) -> grpc.ChannelCredentials:
 
 def caller_of(auth_context: Mapping[str, Iterable[bytes]], trust_domain: str) -> str:
     """The name in the certificate at the other end of a connection; empty where it names nobody of this network."""
-    ids = list(auth_context.get(_SPIFFE_ID, ()))
+    shown = list(auth_context.get(_SHOWN, ()))
     prefix = f"spiffe://{trust_domain}/"
-    if len(ids) != 1:
+    if len(shown) != 1:
         return ""
-    id_ = ids[0].decode("ascii", "replace")
+    id_ = _spiffe_id(shown[0])
     name = id_.removeprefix(prefix)
     return name if id_.startswith(prefix) and is_name(name) else ""
+
+
+@lru_cache(maxsize=1024)
+def _spiffe_id(pem: bytes) -> str:
+    """The URI in a certificate; empty where there is none or are several."""
+    from cryptography import x509  # takes its time, and `cardnet --help` has no use for it
+
+    try:
+        names = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return ""
+    return uris[0] if len(uris) == 1 else ""
 
 
 def _server(papers: Papers) -> Any:
