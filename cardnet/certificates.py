@@ -22,7 +22,7 @@ from cardnet.identity import is_name
 CERTIFICATE, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 
 LOOK_S = 1.0
-"""How often a client looks whether its identity was replaced. A server looks at each handshake."""
+"""How often a client looks whether its identity was replaced, unless it is told. A server looks at each handshake."""
 
 _SHOWN = "x509_pem_cert"
 """Where gRPC says what the other end of a connection has shown. The names in it, as gRPC tells them, are cut at a NUL:
@@ -42,12 +42,14 @@ class Papers(NamedTuple):
 class Identity:
     """A folder of papers, read again when they were replaced. Papers that do not fit together are not taken up."""
 
-    def __init__(self, folder: Path) -> None:
-        """SettingMissing, with what to do, where the folder holds no identity."""
+    def __init__(self, folder: Path, look_s: float = LOOK_S) -> None:
+        """look_s: how old `papers_lately` may be. SettingMissing, with what to do, where the folder holds none."""
         self.folder = folder
+        self._look_s = look_s
         self._mark = self._marked()
         self._papers = self._read()
         self._looked_at = float("-inf")
+        self._said = ""
 
     @property
     def papers(self) -> Papers:
@@ -58,14 +60,15 @@ class Identity:
                 papers = self._read()
                 if self._marked() == mark:  # else somebody is still writing: the next look finds all of it
                     self._papers, self._mark = papers, mark
+            self._said = ""
         except SettingMissing as problem:
-            log.warning("the identity stays as it was: %s", problem)
+            self._say(f"the identity stays as it was: {problem}")
         return self._papers
 
     def papers_lately(self) -> Papers:
-        """As they were a second ago at the most: to be asked in an event loop, for each call."""
+        """As they were a moment ago: to be asked in an event loop, for each call."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked_at < LOOK_S:
+        if now - self._looked_at < self._look_s:
             return self._papers
         self._looked_at = now
         return self.papers
@@ -84,13 +87,19 @@ class Identity:
 
         return grpc.dynamic_ssl_server_credentials(_server(shown), fetch, require_client_authentication=True)
 
-    def _marked(self) -> tuple[tuple[int, int], ...]:
+    def _say(self, sentence: str) -> None:
+        """Once, and not at each look: whoever knocks at a door makes us look."""
+        if sentence != self._said:
+            log.warning("%s", sentence)
+        self._said = sentence
+
+    def _marked(self) -> tuple[tuple[int, int, int], ...]:
         """What changes when the files do."""
         try:
             found = [(self.folder / name).stat() for name in (CERTIFICATE, KEY, AUTHORITIES)]
         except OSError as problem:
             raise _useless(self.folder, f"{problem.filename} cannot be read") from None
-        return tuple((one.st_mtime_ns, one.st_ino) for one in found)
+        return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in found)
 
     def _read(self) -> Papers:
         certificate, key, authorities = (self.folder / name for name in (CERTIFICATE, KEY, AUTHORITIES))

@@ -70,7 +70,7 @@ def presented(name: str, config: ServiceConfig) -> Identity | str:
             f"{variable}_IDENTITY must name a folder with {CERTIFICATE}, {KEY} and {AUTHORITIES}: make one with "
             f"`cardnet certs`, or set {variable}_INSECURE=1 for plain text at loopback addresses"
         )
-    return Identity(Path(config.identity))
+    return Identity(Path(config.identity), config.identity_look_s)
 
 
 class Link(Protocol):
