@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m cardnet.health HOST:PORT", file=sys.stderr)
         return 2
-    with grpc.insecure_channel(arguments[0]) as channel:
+    with grpc.insecure_channel(arguments[0], options=(("grpc.enable_http_proxy", 0),)) as channel:
         try:
             answer = HealthStub(channel).Check(HealthCheckRequest(), timeout=TIMEOUT_S)
         except grpc.RpcError as problem:
