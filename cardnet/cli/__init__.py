@@ -22,6 +22,7 @@ from cardnet.cli.merchant import merchant
 from cardnet.cli.pay import pay
 from cardnet.cli.requestors import requestors
 from cardnet.cli.steps import steps
+from cardnet.cli.store_users import store_users
 from cardnet.cli.tokens import tokens
 from cardnet.cli.trace import trace
 from cardnet.cli.trigger import trigger
@@ -45,7 +46,7 @@ def cli() -> None:
 for commands in (
     (demo, up, pay, trigger, trace, cards, steps),
     (tokens, requestors, keys, audit, vault, merchant, clock),
-    (certs, collect),
+    (certs, collect, store_users),
 ):
     for command in commands:
         cli.add_command(command)

@@ -81,7 +81,11 @@ async def _demo(seed: str, frozen_at: str, json_: bool) -> int:
     try:
         if terminal:
             await _show_network(network, terminal, seed, frozen_at)
-        return await _play(network, terminal, replaying=True)
+        code = await _play(network, terminal, replaying=True)
+        if terminal and not code:
+            terminal.say()
+            terminal.commands("Next:  ", _next())
+        return code
     finally:
         await network.stop()
 
@@ -163,8 +167,6 @@ def _show_outcomes(outcomes: Sequence[Outcome], terminal: "Terminal") -> None:
     terminal.say(("Also paid: ", "bold"), *said)
     verdict = f"{right} of {len(outcomes)} as expected"
     terminal.say((verdict, style_of("00" if right == len(outcomes) else "")))
-    terminal.say()
-    terminal.commands("Next:  ", _next())
 
 
 def _next() -> list[tuple[str, str]]:

@@ -164,6 +164,8 @@ async def _show(network: "LocalNetwork", header: str, terminal: "Terminal") -> N
 
     terminal.say(header)
     await show_network(network, terminal)
+    if network.identities:
+        terminal.say("  identities ", network.identities, ("  for clients of your own, with mutual TLS", "dim"))
     terminal.say()
     terminal.say(("Ready.", "bold green"), "  Ctrl-C stops everything. In another terminal:")
     terminal.commands("  ", _next(network))
@@ -208,7 +210,9 @@ def _document(network: "LocalNetwork") -> dict[str, object]:
     return {
         "ready": True,
         "services": dict(network.addresses),
+        "admin": dict(network.admin_addresses),
         "collector": network.collector_address,
+        "identities": network.identities,
         "pids": {name: process.pid for name, process in network.processes.items()},
         "store_pid": network.store.process.pid if network.store else None,
     }

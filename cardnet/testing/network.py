@@ -156,6 +156,11 @@ class LocalNetwork(Network):
         """The host:port of each admin door."""
         return self._wiring.admin_addresses
 
+    @property
+    def identities(self) -> str:
+        """The folder of all identities; empty for plain text."""
+        return self._wiring.identities
+
     def presented(self, as_: str) -> Identity | str:
         """What somebody shows who asks: an identity, or a mere name in plain text."""
         return self._wiring.presented(as_)

@@ -68,14 +68,10 @@ def begins(chunk: bytes) -> bool:
 
 async def names_of(store: Store) -> AsyncIterator[str]:
     """The keys of the store that make up the vault, each once at least."""
-    cursor = b"0"
-    while True:
-        cursor, names = await store.command("SCAN", cursor, "MATCH", PATTERN, "COUNT", 1_000)
+    async for names in store.names(PATTERN):
         for name in names:
             if name.decode() not in OF_THE_RUN:
                 yield name.decode()
-        if cursor == b"0":
-            return
 
 
 class Restoration:

@@ -18,10 +18,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from cardnet.certificates import Identity
 from cardnet.cli import main
-from cardnet.doors import open_health_door
 from cardnet.health import main as probe
 from cardnet.otlp import EXPORT, CollectorSink
-from cardnet.testing import LocalNetwork
 from cardnet.testing.remote import RemoteNetwork
 from cardnet.wire import GrpcLink
 
@@ -289,28 +287,3 @@ def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
-
-
-# python -m cardnet.health
-
-
-async def test_the_probe_tells_who_serves_who_does_not_and_who_says_nothing(free_port, capsys):
-    serving = True
-
-    async def serves() -> bool:
-        return serving
-
-    server = await open_health_door(f"127.0.0.1:{free_port}", ("cardnet.v1.Merchant",), serves)
-    asked = [f"127.0.0.1:{free_port}"]
-    assert (await asyncio.to_thread(probe, asked), capsys.readouterr().out) == (0, "SERVING\n")
-    serving = False
-    assert (await asyncio.to_thread(probe, asked), capsys.readouterr().out) == (1, "NOT_SERVING\n")
-    await server.stop(0)
-    assert (await asyncio.to_thread(probe, asked), capsys.readouterr().err) == (2, "UNAVAILABLE\n")
-    for wrong in ([], ["a", "b"]):
-        assert probe(wrong) == 2
-
-
-async def test_at_a_door_with_certificates_the_probe_learns_nothing():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
-        assert await asyncio.to_thread(probe, [network.addresses["tsp"]]) == 2

@@ -28,8 +28,8 @@ class Registry:
         self.fault: Unavailable | None = None
 
     async def all(self) -> list[Requestor]:
-        known = await Requestors(None, None, ["merchant"]).find(ON_FILE)  # type: ignore[arg-type]
-        other = await Requestors(None, None, ["merchant"]).find(WITH_CRYPTOGRAM)  # type: ignore[arg-type]
+        known = await Requestors(None, None).find(ON_FILE)  # type: ignore[arg-type]
+        other = await Requestors(None, None).find(WITH_CRYPTOGRAM)  # type: ignore[arg-type]
         assert known and other
         return [known, other]
 

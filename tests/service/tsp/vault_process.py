@@ -42,6 +42,9 @@ class Dying(Store):
     async def command(self, *asked: Any) -> Any:
         return await self._ask_or_die(super().command(*asked))
 
+    async def scan(self, *asked: Any) -> Any:
+        return await self._ask_or_die(super().scan(*asked))
+
     async def _ask_or_die(self, asking: Any) -> Any:
         if self.survives is None:
             return await asking
