@@ -26,6 +26,8 @@ class ServiceConfig:
     """Where the standard health service, and nothing else, is served in plain text: host:port. Empty: nowhere."""
     identity: str = ""
     """The folder with its certificate and key and whom to believe (cardnet/certificates.py)."""
+    identity_look_s: float = 1.0
+    """How often to look whether that was replaced, in seconds; `cardnet certs` gives everybody three."""
     trust_domain: str = TRUST_DOMAIN
     """The SPIFFE trust domain of all identities."""
     insecure: bool = False
