@@ -5,6 +5,7 @@ services run, and no connection is refused.
 """
 
 import asyncio
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -24,9 +25,12 @@ LIFE = timedelta(hours=24)
 """How long certificates are good, unless it is said otherwise."""
 
 SEEN_BY_ALL_S = 3 * LOOK_S
-"""After this time everybody has looked at its folder again."""
+"""After this time everybody has looked at its folder again, unless it is told to look less often."""
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
+_LOOK_AT_CLOCK_S = 30.0
+
+log = logging.getLogger("cardnet")
 
 
 class Authority:
@@ -99,12 +103,15 @@ class Registry:
         names: Sequence[str] = NAMES,
         life: timedelta = LIFE,
         domain: str = TRUST_DOMAIN,
+        seen_by_all_s: float = SEEN_BY_ALL_S,
     ) -> None:
+        """seen_by_all_s: how long after a change in a folder its owner is sure to have seen it."""
         self._folder = folder
         self._clock = clock
         self._names = names
         self._life = life
         self._domain = domain
+        self._seen_by_all_s = seen_by_all_s
 
     def issue(self) -> None:
         """Make all identities at once: for a network that does not run yet."""
@@ -114,14 +121,23 @@ class Registry:
     async def replace(self) -> None:
         """Make them anew for a network that runs: first all hear of the authority, then the certificates follow."""
         authority = self._announced()
-        await asyncio.sleep(SEEN_BY_ALL_S)
+        await asyncio.sleep(self._seen_by_all_s)
         self._certify(authority)
 
     async def keep(self) -> None:
-        """Replace them at half of their life, until cancelled."""
+        """Replace them at half of their life, until cancelled. Where that fails it is tried again, and said."""
+        due = self._clock.now() + self._life / 2
         while True:
-            await asyncio.sleep(self._life.total_seconds() / 2)
-            await self.replace()
+            # A machine that sleeps stops the loop's clock; certificates grow old all the same.
+            await asyncio.sleep(min(_LOOK_AT_CLOCK_S, max(0.0, (due - self._clock.now()).total_seconds())))
+            if self._clock.now() < due:
+                continue
+            due = self._clock.now() + self._life / 2
+            try:
+                await self.replace()
+            except OSError as problem:
+                log.warning("the certificates could not be replaced: %s", problem.strerror)
+                due = self._clock.now() + self._life / 20
 
     def stands(self) -> bool:
         """Whether somebody may run with identities from this folder."""

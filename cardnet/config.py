@@ -26,6 +26,8 @@ class ServiceConfig:
     """Where the standard health service, and nothing else, is served in plain text: host:port. Empty: nowhere."""
     identity: str = ""
     """The folder with its certificate and key and whom to believe (cardnet/certificates.py)."""
+    identity_look_s: float = 1.0
+    """How often to look whether that was replaced, in seconds; `cardnet certs` gives everybody three."""
     trust_domain: str = TRUST_DOMAIN
     """The SPIFFE trust domain of all identities."""
     insecure: bool = False
@@ -35,6 +37,8 @@ class ServiceConfig:
     way on it is finished first."""
     redis_url: str
     """Its store: any Redis >= 7, such as redis://user:password@host:6379/0 or unix:///path/store.sock."""
+    store_timeout_s: float = 2.0
+    """How long its store may take for an answer."""
     collector: str = ""
     """The network's own collector of traces: host:port or unix:/path."""
     otlp_endpoint: str = ""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from ipaddress import ip_address
 from typing import Any
 
 import grpc
@@ -19,7 +18,7 @@ from cardnet.identity import CARDHOLDER, is_name
 from cardnet.repeats import NOT_AGAIN
 from cardnet.service import Service
 from cardnet.status import DETAILS_KEY, status_of
-from cardnet.wire import CLAIM_KEY, SERVER_OPTIONS
+from cardnet.wire import CLAIM_KEY, SERVER_OPTIONS, is_loopback
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 WhoCalls = Callable[[Context], str]
@@ -30,8 +29,8 @@ MAX_CONCURRENT_CALLS = 512
 
 MAX_HEALTH_CALLS = 16
 
-GRACE_S = 2.0
-"""How long calls may still take when the service is told to stop."""
+GRACE_S = 8.0
+"""How long calls may still take when the service is told to stop: longer than any service waits for another."""
 
 
 Serving = Callable[[], Awaitable[bool]]
@@ -193,14 +192,3 @@ def bound(server: grpc.aio.Server, address: str, as_: Identity | str | None) -> 
         return server.add_insecure_port(address)
     except RuntimeError:
         raise OSError(f"{address} cannot be listened at: another program may have the port") from None
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address, host:port or unix:/path, is of this machine alone. Of names localhost is, no other."""
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

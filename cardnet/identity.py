@@ -91,11 +91,17 @@ MAY_CALL = {
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST = 63
+_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 
 
 def is_name(text: str) -> bool:
     """Whether a caller may be called so: what a DNS label may be, and no capitals."""
     return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
+
+
+def is_trust_domain(text: str) -> bool:
+    """Whether it may be a SPIFFE trust domain: SPIFFE-ID, section 2.1."""
+    return _TRUST_DOMAIN.fullmatch(text) is not None
 
 
 def role_of(caller: str) -> str:

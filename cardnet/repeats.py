@@ -99,6 +99,9 @@ NOT_ASKED_AGAIN: frozenset[str] = frozenset(_TRIES | _BACK_AND_FORTH | _ONE_INST
 NOT_AGAIN = ("grpc-retry-pushback-ms", "-1")
 """The trailing metadata by which a service says that asking again is of no use."""
 
+RETRIED = ["UNAVAILABLE", "CANCELLED"]
+"""The connection broke; or the service was being stopped when the call came, and it was not begun."""
+
 ATTEMPTS = 4
 """How often at the most, the first time counted."""
 
@@ -114,7 +117,7 @@ SERVICE_CONFIG = json.dumps(
                     "initialBackoff": "0.02s",
                     "maxBackoff": "0.2s",
                     "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
+                    "retryableStatusCodes": RETRIED,
                 },
             }
         ]

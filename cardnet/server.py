@@ -54,11 +54,13 @@ async def _serve(name: str, build: Build[C], config: C) -> None:
     stop = told_to_stop()
     await service.start()
     doors = Doors(service, config, as_)
-    await doors.open()
-    print(f"ready {doors.port}", flush=True)
-    await stop.wait()
-    await doors.close()
-    await service.stop()
+    try:
+        await doors.open()
+        print(f"ready {doors.port}", flush=True)
+        await stop.wait()
+    finally:  # one door may be open when the next cannot be
+        await doors.close()
+        await service.stop()
 
 
 def sinks_of(config: ServiceConfig, as_: Identity | str) -> list[Sink]:

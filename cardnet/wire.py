@@ -4,8 +4,10 @@ A link takes a method, bytes, metadata and a time, and gives bytes back, once or
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +31,9 @@ MAX_METADATA_BYTES = 8 * 1024
 CLAIM_KEY = "x-cardnet-caller"
 """The metadata in which a caller claims a name in plain text. Where there are certificates it means nothing."""
 
+_SCHEME = re.compile(r"(ipv4|ipv6|dns):(//[^/]*/)?")
+"""What gRPC lets an address begin with (its naming.md)."""
+
 FINISHED_WITHIN_S = MAX_STREAM_S
 """How long what was asked under old papers may still take: as long as a stream may."""
 
@@ -40,6 +45,8 @@ CHANNEL_OPTIONS = (
     # What repeats.py lists is asked again of another instance when a connection breaks; nothing else is.
     ("grpc.enable_retries", 1),
     ("grpc.service_config", SERVICE_CONFIG),
+    # HTTP_PROXY is for the web. What asks a proxy for its neighbours tells it, in plain text, whatever it tells them.
+    ("grpc.enable_http_proxy", 0),
     # A machine that vanishes says nothing: ask it every ten seconds whether it is there.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 2_000),
@@ -70,7 +77,7 @@ def presented(name: str, config: ServiceConfig) -> Identity | str:
             f"{variable}_IDENTITY must name a folder with {CERTIFICATE}, {KEY} and {AUTHORITIES}: make one with "
             f"`cardnet certs`, or set {variable}_INSECURE=1 for plain text at loopback addresses"
         )
-    return Identity(Path(config.identity))
+    return Identity(Path(config.identity), config.identity_look_s)
 
 
 class Link(Protocol):
@@ -99,8 +106,11 @@ class GrpcLink:
 
     def __init__(self, neighbour: str, address: str, as_: Identity | str) -> None:
         """neighbour: its name, which its certificate must show. address: "host:port" or "unix:/path"; a host may have
-        many addresses. as_: who asks; a mere name claims to be somebody, in plain text.
+        many addresses. as_: who asks; a mere name claims to be somebody, in plain text. SettingMissing where that
+        would leave this machine.
         """
+        if isinstance(as_, str) and not all(map(is_loopback, _SCHEME.sub("", address).split(","))):
+            raise SettingMissing(f"plain text is for loopback addresses alone: the {neighbour} is not at one")
         self._neighbour = neighbour
         self._address = address
         self._as = as_
@@ -184,6 +194,17 @@ def open_channel(neighbour: str, address: str, papers: Papers | None) -> grpc.ai
     # Its own name, wherever it listens: whoever has a certificate for another name is not taken for it.
     options = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", neighbour))
     return grpc.aio.secure_channel(address, channel_credentials(papers), options=options)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address, host:port or unix:/path, is of this machine alone. Of names localhost is, no other."""
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class InProcessLink:

@@ -29,6 +29,7 @@ from cardnet.cli.trigger import trigger
 from cardnet.cli.up import up
 from cardnet.cli.vault import vault
 from cardnet.cli.words import InOrder, complain, speak_plainly
+from cardnet.config import SettingMissing
 from cardnet.errors import Fault
 
 COULD_NOT_ASK = 2
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as problem:
         path = problem.ctx.command_path if problem.ctx else "cardnet"
         return _failed(f"{problem.format_message().rstrip('.')} (see: {path} --help)")
-    except (click.ClickException, Fault) as problem:
+    except (click.ClickException, Fault, SettingMissing) as problem:
         return _failed(str(problem))
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

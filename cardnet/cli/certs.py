@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cardnet.cli.words import as_json, print_json
+from cardnet.cli.words import as_json, checked_domain, print_json
 from cardnet.errors import InvalidField
 from cardnet.identity import NAMES, TRUST_DOMAIN, is_name
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cardnet.authority import Registry
 
 LEAST_LIFE_S = 20
+DAY_S = 24 * 3600
 
 
 @click.command(short_help="Make certificates: an identity for each service and caller.")
@@ -35,9 +36,10 @@ def certs(folder: Path, names: tuple[str, ...], days: float, trust_domain: str, 
     for name in names:
         if not is_name(name):
             raise InvalidField("name", "must be small letters and digits, in words joined by -, 63 at most")
-    life = timedelta(days=days)
-    if life.total_seconds() < LEAST_LIFE_S:
+    checked_domain("trust-domain", trust_domain)
+    if not days * DAY_S >= LEAST_LIFE_S:  # nor is "nan", which click lets pass
         raise InvalidField("days", f"must be {LEAST_LIFE_S} seconds at the least")
+    life = timedelta(days=days)
 
     from cardnet.authority import Registry
     from cardnet.env import Clock
@@ -47,18 +49,23 @@ def certs(folder: Path, names: tuple[str, ...], days: float, trust_domain: str, 
 
 
 async def _make(registry: "Registry", keep: bool, tell: Callable[[], None]) -> None:
+    work = asyncio.create_task(_work(registry, keep, tell))
+    if keep:  # from the start: whoever reads that they are made may tell us at once to stop
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    await asyncio.wait((work,))
+    if not work.cancelled():
+        work.result()  # raises what went wrong
+
+
+async def _work(registry: "Registry", keep: bool, tell: Callable[[], None]) -> None:
     if registry.stands():
         await registry.replace()
     else:
         registry.issue()
     tell()
     if keep:
-        keeping = asyncio.create_task(registry.keep())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, keeping.cancel)
-        await asyncio.wait((keeping,))
-        if not keeping.cancelled():
-            keeping.result()  # it never ends by itself: this raises what ended it
+        await registry.keep()
 
 
 def _tell(folder: Path, names: tuple[str, ...], life: timedelta, json_: bool) -> None:

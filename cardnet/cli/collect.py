@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cardnet.cli.words import checked_domain
 from cardnet.identity import TRUST_DOMAIN
 
 
@@ -29,6 +30,7 @@ def collect(addresses: tuple[str, ...], health_listen: str, identity: Path, trus
     Listens at host:port or unix:/path. What comes in is sent on to OTEL_EXPORTER_OTLP_ENDPOINT, where that is set:
     services whose network leads nowhere else reach Jaeger or Tempo through here.
     """
+    checked_domain("trust-domain", trust_domain)
     asyncio.run(_collect(addresses, health_listen, identity, trust_domain))
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cardnet.cli.words import as_json, checked_time, command_name, complain, print_json, warn
+from cardnet.cli.words import as_json, checked_domain, checked_time, command_name, complain, print_json, warn
 from cardnet.errors import InvalidField
+from cardnet.identity import TRUST_DOMAIN
 from cardnet.steps import SERVICES
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ STORE_LOOK_S = 0.5
     metavar="FOLDER",
     help="Certificates of your own, a folder for each name (see `cardnet certs`); else they are made for this run.",
 )
+@click.option(
+    "--trust-domain", default=TRUST_DOMAIN, show_default=True, metavar="DOMAIN", help="Of the SPIFFE IDs in them."
+)
 @click.option("--insecure", is_flag=True, help="Plain text, and callers are believed who they are. Loopback alone.")
 @click.option("--no-admin", is_flag=True, help="Let no operator in: `cardnet tokens` and the like cannot ask.")
 @as_json
@@ -68,6 +72,7 @@ def up(
     port_base: int,
     otlp_port: int,
     identities: Path | None,
+    trust_domain: str,
     insecure: bool,
     no_admin: bool,
     json_: bool,
@@ -79,6 +84,7 @@ def up(
     put a store of your own (Redis 7 or later) in place of the bundled one.
     """
     checked_time("frozen-at", frozen_at)
+    checked_domain("trust-domain", trust_domain)
     if data_dir:
         _make(data_dir)
 
@@ -96,6 +102,7 @@ def up(
         redis_urls={name: url for name in SERVICES if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
         insecure=insecure,
         identities=identities,
+        trust_domain=trust_domain,
         admin=not no_admin,
         roster=True,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from cardnet.errors import InvalidField
+from cardnet.identity import is_trust_domain
 
 _ASCII = {"→": "->", "⇄": "<>", "•": "*", "·": "-", "…": "...", "✓": "ok"}
 
@@ -83,6 +84,13 @@ def checked_address(option: str, text: str) -> str:
     """host:port or unix:/path as gRPC takes them; InvalidField names the option."""
     if not (_ADDRESS.fullmatch(text) or _SOCKET.fullmatch(text)):
         raise InvalidField(option, "must be host:port, such as 127.0.0.1:50051, or unix:/path")
+    return text
+
+
+def checked_domain(option: str, text: str) -> str:
+    """A SPIFFE trust domain; InvalidField names the option."""
+    if not is_trust_domain(text):
+        raise InvalidField(option, "must be small letters, digits, dots, - and _, 255 at most, such as cardnet.test")
     return text
 
 

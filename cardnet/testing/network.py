@@ -17,7 +17,7 @@ from cardnet.certificates import Identity
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.env import Clock, Env
-from cardnet.identity import CARDHOLDER, COLLECTOR
+from cardnet.identity import CARDHOLDER, COLLECTOR, TRUST_DOMAIN
 from cardnet.otlp import OtlpSink
 from cardnet.roster import PostedRoster
 from cardnet.steps import SERVICES
@@ -44,7 +44,8 @@ class LocalNetwork(Network):
     for any. redis_urls: a store of your own for some or all services.
     settings: more settings of a service, such as {"tsp": {"cryptogram_validation": "issuer"}}.
     insecure: plain text in place of mutual TLS. identities: a folder of identities of your own (docs/containers.md);
-    else they are made for this run. admin: whether operators are let in, at a port of their own.
+    else they are made for this run. trust_domain: of the SPIFFE IDs in them.
+    admin: whether operators are let in, at a port of their own.
     fronts: in one process, whether the services can be reached from outside as well. tap: in one process, looks at what
     travels between the services, or disturbs it. roster: whether commands such as `cardnet tokens` find this network.
     """
@@ -63,6 +64,7 @@ class LocalNetwork(Network):
         settings: Mapping[str, Mapping[str, str]] | None = None,
         insecure: bool = False,
         identities: Path | None = None,
+        trust_domain: str = TRUST_DOMAIN,
         admin: bool = True,
         fronts: bool = False,
         tap: Tap | None = None,
@@ -76,6 +78,7 @@ class LocalNetwork(Network):
         self._redis_urls = dict(redis_urls or {})
         self._settings = {name: dict(values) for name, values in (settings or {}).items()}
         self._insecure, self._identities, self._admin = insecure, identities, admin
+        self._trust_domain = trust_domain
         self._fronts, self._tap, self._roster = fronts, tap, roster
         self._env = Env.of("kit", seed, frozen_at)
         self._ports = Ports()
@@ -189,6 +192,7 @@ class LocalNetwork(Network):
             admin_addresses=self._take_ports(WITH_ADMIN_DOOR, ADMIN_OFFSET) if self._admin else {},
             identities=identities,
             store_urls=self._redis_urls,
+            trust_domain=self._trust_domain,
             collector=self._collector_address,
             seed=self._seed,
             frozen_at=self._frozen_at,
@@ -216,7 +220,7 @@ class LocalNetwork(Network):
         if self._identities:
             return str(self._identities)
         folder = Path(self._folder.name, "identities")
-        registry = Registry(folder, Clock())
+        registry = Registry(folder, Clock(), domain=self._trust_domain)
         registry.issue()
         self._keeping = asyncio.create_task(registry.keep())
         return str(folder)
@@ -224,7 +228,7 @@ class LocalNetwork(Network):
     async def _listen_for_spans(self, identities: str) -> tuple[grpc.aio.Server, str]:
         address = self._ports.take(self._collector_port, "choose another with --otlp-port")
         as_ = Identity(Path(identities, COLLECTOR)) if identities else COLLECTOR
-        server, _ = await collecting.listen(self.collector, self._env, [address], as_)
+        server, _ = await collecting.listen(self.collector, self._env, [address], as_, self._trust_domain)
         return server, address
 
     def _take_ports(self, services: Sequence[str], further: int) -> dict[str, str]:

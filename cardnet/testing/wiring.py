@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cardnet.certificates import Identity
-from cardnet.identity import Door, door_of
+from cardnet.identity import TRUST_DOMAIN, Door, door_of
 from cardnet.roster import Roster
 
 NEIGHBOURS = {
@@ -33,6 +33,7 @@ class Wiring:
     """Each service's own store."""
     identities: str = ""
     """The folder of all identities; empty for plain text."""
+    trust_domain: str = TRUST_DOMAIN
     collector: str = ""
     seed: str = ""
     frozen_at: str = ""
@@ -48,6 +49,7 @@ class Wiring:
             "redis_url": self.store_urls[service],
             "identity": str(Path(self.identities, service)) if self.identities else "",
             "insecure": "" if self.identities else "1",
+            "trust_domain": self.trust_domain,
             "collector": self.collector,
             "seed": self.seed,
             "frozen_at": self.frozen_at,

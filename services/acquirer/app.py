@@ -29,7 +29,7 @@ class Config(ServiceConfig):
 
 def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The acquirer, ready to be started."""
-    store = Store(config.redis_url, *LIBRARIES, owner="acquirer")
+    store = Store(config.redis_url, *LIBRARIES, owner="acquirer", timeout_s=config.store_timeout_s)
     service = Service("acquirer", config, env, store, sinks, connect)
     network = NetworkStub(service.channel("network", config.network, config.network_timeout_s))
     servicer = AcquirerServicer(config.acquirer_id, network, Journal(store, "acquirer"), env.clock)

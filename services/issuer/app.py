@@ -46,7 +46,9 @@ class Config(ServiceConfig):
 
 def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The issuer, ready to be started. SettingMissing if a key is not one."""
-    ledger_store = Store(config.redis_url, store.LIBRARY, passcodes.LIBRARY, owner="issuer")
+    ledger_store = Store(
+        config.redis_url, store.LIBRARY, passcodes.LIBRARY, owner="issuer", timeout_s=config.store_timeout_s
+    )
     service = Service("issuer", config, env, ledger_store, sinks, connect)
     key = account_key(config.account_key, config.keys_file)
     ledger = RedisLedger(ledger_store, key)

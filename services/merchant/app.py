@@ -46,7 +46,7 @@ class Config(ServiceConfig):
 
 def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The merchant, ready to be started. InvalidField if the shop's own data break their rules."""
-    store = Store(config.redis_url, *LIBRARIES, owner="merchant")
+    store = Store(config.redis_url, *LIBRARIES, owner="merchant", timeout_s=config.store_timeout_s)
     service = Service("merchant", config, env, store, sinks, connect)
     servicer = MerchantServicer(
         _shop(config),

@@ -32,7 +32,7 @@ class Config(ServiceConfig):
 
 def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The network, ready to be started."""
-    store = Store(config.redis_url, *LIBRARIES, owner="network")
+    store = Store(config.redis_url, *LIBRARIES, owner="network", timeout_s=config.store_timeout_s)
     service = Service("network", config, env, store, sinks, connect)
     tsp = TokenVaultStub(service.channel("tsp", config.tsp, config.tsp_timeout_s))
     issuer = IssuerStub(service.channel("issuer", config.issuer, config.issuer_timeout_s))

@@ -89,7 +89,7 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | No
         amounts_decide=config.amounts_decide,
         answers_alike=config.answers_alike,
     )
-    store = Store(config.redis_url, *LIBRARIES, owner="tsp")
+    store = Store(config.redis_url, *LIBRARIES, owner="tsp", timeout_s=config.store_timeout_s)
     service = Service("tsp", config, env, store, sinks, connect)
     issuer = IssuerStub(service.channel("issuer", config.issuer, config.issuer_timeout_s))
 
