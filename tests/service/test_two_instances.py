@@ -58,7 +58,7 @@ def note(house: Theatre, told: SubmitPaymentResponse | Fault) -> None:
 
 def test_what_the_merchant_is_told_is_what_is_held_whatever_two_instances_do(server: EmbeddedStore) -> None:
     @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.lists(st.integers(0, 1_000), max_size=60))
+    @given(st.lists(st.integers(0, 1_000), min_size=30, max_size=60))
     @example([])
     def play(choices: list[int]) -> None:
         asyncio.run(one_payment(server, choices))

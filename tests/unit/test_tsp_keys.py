@@ -152,7 +152,9 @@ def test_a_new_key_stands_beside_the_file_before_it_takes_its_place(tmp_path: Pa
     provider.prepare(KEK)
     assert (key_of(provider), provider.next_key()) == (old, KEK)
     provider.prepare(OTHER)  # a second attempt
-    provider.settle()
+    provider.settle(KEK)  # of the first attempt, and too late
+    assert (key_of(provider), provider.next_key()) == (old, OTHER)
+    provider.settle(OTHER)
     assert (key_of(provider), provider.next_key()) == (OTHER, None)
     assert [path.name for path in tmp_path.iterdir()] == ["tsp.kek"]
 
