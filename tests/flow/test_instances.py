@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from fleet import Fleet, sailing
+from patience import patient
 
+from bench.fleet import Fleet, sailing
 from cardnet.errors import Fault
 from cardnet.money import Money
 from cardnet.steps import SERVICES
@@ -23,7 +24,7 @@ BETWEEN = 15
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet() -> AsyncIterator[Fleet]:
-    async with sailing(2) as fleet:
+    async with sailing(2, patient()) as fleet:
         yield fleet
 
 
