@@ -14,8 +14,9 @@ from cardnet.store.slots import slot_asked, slot_of
 from cardnet.testing import LocalNetwork
 
 ROOT = Path(__file__).parents[2]
-RARE = {"journal_forget", "tsp_withdraw_record"}
-"""What only faults bring about: the one has the keys of all steps of a journal, the other a single one."""
+RARE = {"journal_forget", "journal_give_up", "journal_keep", "tsp_withdraw_record", "tsp_note_in_turn"}
+"""What only faults and webhooks bring about: a journal's steps all have the same keys, the next has a single one, and
+the last has two of one requestor's."""
 
 
 def functions() -> set[str]:
