@@ -61,6 +61,8 @@ def test_what_the_merchant_is_told_is_what_is_held_whatever_two_instances_do(ser
     @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     @given(seed=st.integers(0, 2**32 - 1), length=st.integers(20, 60))
     @example(seed=0, length=0)
+    @example(seed=237, length=60)  # found out an earlier run that answered, when it was let
+    @example(seed=24, length=60)  # and an entry that was forgotten although another run had acted
     def play(seed: int, length: int) -> None:
         # Drawn by a seed: hypothesis likes small numbers, and then nearly everything goes well.
         asyncio.run(one_payment(server, random.Random(seed).choices(range(1_000), k=length)))
