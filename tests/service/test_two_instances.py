@@ -5,6 +5,7 @@ is asked the same while the first goes on with it, who dies, who hears nothing i
 """
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Iterator
 
@@ -58,10 +59,13 @@ def note(house: Theatre, told: SubmitPaymentResponse | Fault) -> None:
 
 def test_what_the_merchant_is_told_is_what_is_held_whatever_two_instances_do(server: EmbeddedStore) -> None:
     @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.lists(st.integers(0, 1_000), min_size=30, max_size=60))
-    @example([])
-    def play(choices: list[int]) -> None:
-        asyncio.run(one_payment(server, choices))
+    @given(seed=st.integers(0, 2**32 - 1), length=st.integers(20, 60))
+    @example(seed=0, length=0)
+    @example(seed=237, length=60)  # found out an earlier run that answered, when it was let
+    @example(seed=24, length=60)  # and an entry that was forgotten although another run had acted
+    def play(seed: int, length: int) -> None:
+        # Drawn by a seed: hypothesis likes small numbers, and then nearly everything goes well.
+        asyncio.run(one_payment(server, random.Random(seed).choices(range(1_000), k=length)))
 
     play()
     # What never came about was not tested.
