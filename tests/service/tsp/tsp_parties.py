@@ -104,24 +104,24 @@ async def enquire_par(tsp: Provider, number: str, caller: str = "issuer") -> Any
 def watched(store: Store) -> Iterator[list[tuple[Any, ...]]]:
     """Everything that a service asks its store meanwhile to answer calls."""
     asked: list[tuple[Any, ...]] = []
-    ask = store._ask
+    ask = store._servers.ask
 
     async def noted(command: Any) -> Any:
         if current.get():
             asked.append(tuple(command))
         return await ask(command)
 
-    store._ask = noted  # type: ignore[method-assign]
+    store._servers.ask = noted  # type: ignore[method-assign, assignment]
     try:
         yield asked
     finally:
-        store._ask = ask  # type: ignore[method-assign]
+        store._servers.ask = ask  # type: ignore[method-assign, assignment]
 
 
 @contextmanager
 def dying(store: Store, survives: int, acts: bool) -> Iterator[None]:
     """A call dies at a question to the store, before the store acts or after it did; later ones find it dead."""
-    ask, left = store._ask, survives
+    ask, left = store._servers.ask, survives
 
     async def ask_or_die(command: Any) -> Any:
         nonlocal left
@@ -134,8 +134,8 @@ def dying(store: Store, survives: int, acts: bool) -> Iterator[None]:
             raise Unavailable("DEAD", "dead")
         return await ask(command)
 
-    store._ask = ask_or_die  # type: ignore[method-assign]
+    store._servers.ask = ask_or_die  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        store._ask = ask  # type: ignore[method-assign]
+        store._servers.ask = ask  # type: ignore[method-assign, assignment]
