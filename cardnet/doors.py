@@ -29,8 +29,8 @@ MAX_CONCURRENT_CALLS = 512
 
 MAX_HEALTH_CALLS = 16
 
-GRACE_S = 8.0
-"""How long calls may still take when the service is told to stop: longer than any service waits for another."""
+GRACE_S = 2.0
+"""How long calls may still take when the service is told to stop. Their callers then ask another instance."""
 
 
 Serving = Callable[[], Awaitable[bool]]

@@ -105,8 +105,10 @@ class KeyOffice:
                 "key_encryption_key", "must be given with KEY_PURPOSE_ENCRYPTION, and with no other purpose"
             )
         async with self._alone():
+            await self._opening.keep_up()
             if kek:
                 await self._opening.rewrap(kek)
+                await self._instances.spread()
                 await self._done("rotate", purpose.name)
                 yield Progress(len(self.keys), len(self.keys), self._keys.keyring.primary(purpose))
                 return
@@ -120,6 +122,7 @@ class KeyOffice:
     async def back_up(self) -> AsyncIterator[tuple[bytes, int]]:
         """The vault in chunks, each with how many keys of the store ended in it."""
         async with self._alone():
+            await self._opening.keep_up()
             await self._note("back-up")
             async for chunk in backup.copied(self._store, self._opening.kek):
                 yield chunk

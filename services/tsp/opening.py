@@ -120,6 +120,7 @@ class Opening:
             raise
         except Exception as problem:  # likewise
             self._keys.lock()
+            await self._instances.leave()
             log.error("the vault is sealed, for another instance rotated its key-encryption key: %s", _words(problem))
 
     async def _reopen(self, kek: bytes) -> None:
