@@ -14,9 +14,8 @@ from cardnet.store.slots import slot_asked, slot_of
 from cardnet.testing import LocalNetwork
 
 ROOT = Path(__file__).parents[2]
-RARE = {"journal_forget", "journal_give_up", "journal_keep", "tsp_withdraw_record", "tsp_note_in_turn"}
-"""What only faults and webhooks bring about: a journal's steps all have the same keys, the next has a single one, and
-the last has two of one requestor's."""
+RARE = {"journal_forget", "journal_give_up", "journal_keep", "tsp_withdraw_record"}
+"""What only faults bring about. Every step of a journal names the same keys, and the last of these a single one."""
 
 
 def functions() -> set[str]:

@@ -1,8 +1,9 @@
 """Everything that is ever done with cards, tokens and keys, done once: for tests of where it leaves its traces."""
 
 import asyncio
+import re
 import secrets
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from canary import shapes
 from waiting import until
@@ -144,10 +145,33 @@ class WholeLife:
         for url, secret in (("https://shop.example/hook", "0f" * 32), ("", "")):
             request = SetWebhookRequest(token_requestor_id=trid, url=url, secret=secret)
             assert (await self.operator.SetWebhook(request)).response_code == "00"
+        await self._posted()
         follow = self.network.stub(TokenNotificationsStub, "tsp", MERCHANT).FollowTokens
         async with aclosing(aiter(follow(FollowTokensRequest(token_requestor_id=CARD_ON_FILE)))) as told:
             async with asyncio.timeout(30):
                 assert (await anext(told)).position == 1
+
+    async def _posted(self) -> None:
+        """The shop's notifications are posted. The second comes only when it is noted that the first was taken."""
+        posts = asyncio.Semaphore(0)
+
+        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(asyncio.IncompleteReadError):
+                while head := await reader.readuntil(b"\r\n\r\n"):
+                    (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
+                    await reader.readexactly(int(length))
+                    writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    posts.release()
+            writer.close()
+
+        server = await asyncio.start_server(take, "127.0.0.1")
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        request = SetWebhookRequest(token_requestor_id=CARD_ON_FILE, url=address, secret="0f" * 32)
+        assert (await self.operator.SetWebhook(request)).response_code == "00"
+        async with asyncio.timeout(30):
+            for _ in range(2):
+                await posts.acquire()
+        server.close()
 
     async def rotations(self) -> None:
         """Every key is replaced."""
