@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from canary import shapes
 from waiting import until
@@ -156,13 +156,13 @@ class WholeLife:
         posts = asyncio.Semaphore(0)
 
         async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(asyncio.IncompleteReadError):
-                while head := await reader.readuntil(b"\r\n\r\n"):
-                    (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
-                    await reader.readexactly(int(length))
-                    writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-                    posts.release()
+            head = await reader.readuntil(b"\r\n\r\n")
+            (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
+            await reader.readexactly(int(length))
+            writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
             writer.close()
+            await writer.wait_closed()
+            posts.release()
 
         server = await asyncio.start_server(take, "127.0.0.1")
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
