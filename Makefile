@@ -2,13 +2,14 @@
 
 BIN := .venv/bin
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
+DEMO := docker compose --project-name cardnet-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench setup protos format clean
+.PHONY: help demo test check bench compose-demo test-containers engine setup protos format clean
 
 help:
 	@echo 'cardnet: make what?'
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 24
 
 demo: setup  ## five services, a few payments, the nine steps on the screen
 	@$(BIN)/cardnet demo
@@ -25,6 +26,22 @@ check: setup  ## layout, lint, types and the rules of the house
 bench: setup  ## measure what an authorisation costs, and what the token service provider
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.vault
+
+compose-demo: engine  ## the same network in containers, and the demo in it; then all of it is removed
+	@$(DEMO) build
+	@$(DEMO) up --wait
+	@$(DEMO) --progress quiet run --rm demo; played=$$?; $(DEMO) down --volumes; exit $$played
+
+test-containers: setup engine  ## the image, the compose file and real Redis on a container engine
+	@$(BIN)/python -m pytest tests/containers
+
+engine:  # Docker with Compose, or a sentence about what is missing
+	@docker --version >/dev/null 2>&1 || \
+	  { echo 'cardnet: docker is missing: install Docker Engine (docs/containers.md)' >&2; exit 1; }
+	@docker compose version >/dev/null 2>&1 || \
+	  { echo 'cardnet: Docker Compose is missing: install its plugin, version 2.20 or newer' >&2; exit 1; }
+	@docker info >/dev/null 2>&1 || \
+	  { echo 'cardnet: no container engine answers: start Docker, and see that `docker info` works for you' >&2; exit 1; }
 
 setup:  ## .venv with the locked dependencies, and the generated code (the others see to it)
 	@for python in $(PYTHONS); do \

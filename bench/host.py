@@ -22,6 +22,7 @@ from bench.child import Child
 from bench.load import Purchases, measure
 from bench.samples import CARD_ON_FILE_ID
 from cardnet.embedded_store import EmbeddedStore
+from cardnet.identity import CARDHOLDER
 from cardnet.steps import SERVICES
 from cardnet.testing import LocalNetwork
 from cardnet.testing.ports import Ports
@@ -32,12 +33,15 @@ from cardnet.v1.merchant_pb2_grpc import MerchantStub
 ACCOUNTS = 64
 """Customers, each with a card, so that no account is asked twice at once."""
 
+LASTING = {name: {"connection_age_s": "86400"} for name in SERVICES}
+"""The bench's own client keeps to one connection for all of a run."""
+
 BALANCE = "9000000.00 USD"
 
 
 async def five() -> None:
     """Five processes over gRPC, and here the collector that takes their spans."""
-    async with LocalNetwork() as network:
+    async with LocalNetwork(settings=LASTING) as network:
         services = [process.pid for process in network.processes.values()]
         _tell(network.addresses["merchant"], services, await _cards(network), network, collector=[os.getpid()])
         await _answer_questions(None)
@@ -46,7 +50,7 @@ async def five() -> None:
 
 async def single() -> None:
     """All five in this process, with fronts, as `cardnet up --single-process` runs them."""
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=LASTING) as network:
         _tell(network.addresses["merchant"], [os.getpid()], await _cards(network), network)
         await _answer_questions(None)
         _complain_of_dropped(network)
@@ -71,7 +75,7 @@ async def inside() -> None:
 async def empty() -> None:
     """Five processes that relay the same messages and do nothing else."""
     async with _empty_chain() as (address, services):
-        _say({"address": address, "processes": {"services": services}, "cards": [CARD_ON_FILE_ID]})
+        _say({"address": address, "identity": "", "processes": {"services": services}, "cards": [CARD_ON_FILE_ID]})
         await _answer_questions(None)
 
 
@@ -81,7 +85,7 @@ async def start() -> None:
     ports = Ports()
     with TemporaryDirectory() as folder, EmbeddedStore.start(None, SERVICES) as store:
         addresses = {name: ports.take() for name in SERVICES}
-        wiring = Wiring(addresses, {name: store.url(name) for name in SERVICES})
+        wiring = Wiring(addresses=addresses, store_urls={name: store.url(name) for name in SERVICES})
         processes = Processes(wiring, Path(folder))
         began = time.perf_counter()
         await processes.start()
@@ -127,7 +131,9 @@ def _tell(
     processes = {"services": services, "store": _store(network)}
     if collector:
         processes["collector"] = collector
-    _say({"address": address, "processes": processes, "cards": cards})
+    shown = network.presented(CARDHOLDER)
+    folder = "" if isinstance(shown, str) else str(shown.folder)
+    _say({"address": address, "identity": folder, "processes": processes, "cards": cards})
 
 
 def _store(network: LocalNetwork) -> list[int]:

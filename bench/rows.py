@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.child import Child
 from bench.load import Purchases, Sample, measure
@@ -48,7 +49,7 @@ async def running(name: str) -> AsyncIterator[Row]:
     child = await Child.start("bench.host", name)
     try:
         facts = json.loads(await child.hear())
-        client = await _till(facts["address"]) if facts["address"] else None
+        client = await _till(facts["address"], facts["identity"]) if facts["address"] else None
         yield Row(child, facts["processes"], Purchases(facts["cards"]), client)
         if client:
             client.close()
@@ -56,8 +57,9 @@ async def running(name: str) -> AsyncIterator[Row]:
         await child.end()
 
 
-async def _till(address: str) -> UnaryClient[CheckoutResponse]:
-    return await UnaryClient.connect(address, "/cardnet.v1.Merchant/Checkout", CheckoutResponse)
+async def _till(address: str, folder: str) -> UnaryClient[CheckoutResponse]:
+    identity = ("merchant", Path(folder)) if folder else None
+    return await UnaryClient.connect(address, "/cardnet.v1.Merchant/Checkout", CheckoutResponse, identity=identity)
 
 
 async def start_times(times: int) -> list[dict[str, float]]:

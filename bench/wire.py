@@ -6,11 +6,15 @@ HPACK table (RFC 7541), so each later one is a byte for each header, as grpcio's
 """
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from google.protobuf.message import Message
+
+from cardnet.certificates import AUTHORITIES, CERTIFICATE, KEY
 
 DEADLINE = "10S"
 
@@ -25,6 +29,13 @@ _STATIC = b"\x83\x86"  # :method POST and :scheme http stand in HPACK's static t
 A = TypeVar("A", bound=Message)
 
 
+def _mutual(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / AUTHORITIES))
+    context.load_cert_chain(folder / CERTIFICATE, folder / KEY)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
 class Unanswered(Exception):
     """The server answered with a fault, or not at all."""
 
@@ -34,15 +45,21 @@ class UnaryClient(asyncio.Protocol, Generic[A]):
 
     @classmethod
     async def connect(
-        cls, address: str, method: str, answer: type[A], metadata: Mapping[str, str] | None = None
+        cls,
+        address: str,
+        method: str,
+        answer: type[A],
+        metadata: Mapping[str, str] | None = None,
+        identity: tuple[str, Path] | None = None,
     ) -> "UnaryClient[A]":
         """Connect to host:port. method: a gRPC path. answer: what it gives. metadata: goes with every call.
 
-        Raises OSError.
+        identity: the service's name, and the folder of ours (cardnet/certificates.py); None for plain text. OSError.
         """
         host, _, port = address.rpartition(":")
+        neighbour, tls = (identity[0], _mutual(identity[1])) if identity else (None, None)
         _, client = await asyncio.get_running_loop().create_connection(
-            lambda: cls(address, method, answer, metadata or {}), host, int(port)
+            lambda: cls(address, method, answer, metadata or {}), host, int(port), ssl=tls, server_hostname=neighbour
         )
         return client
 

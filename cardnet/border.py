@@ -10,7 +10,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -20,7 +20,7 @@ from cardnet import messages
 from cardnet.call import Call, TraceContext, current
 from cardnet.env import Env
 from cardnet.errors import Fault, Malformed, Overloaded
-from cardnet.identity import METADATA_KEY, Callers
+from cardnet.identity import Door, admit
 from cardnet.status import status_of
 from cardnet.stream import Stream, stopping
 from cardnet.trace import Ended, Recorder
@@ -33,6 +33,9 @@ MAX_STREAM_S = 24 * 3600.0
 
 MAX_STREAMS = 128
 """More at once are refused, so that those who only listen leave room for calls (`server.MAX_CONCURRENT_CALLS`)."""
+
+ASKED_BEFORE = "grpc-previous-rpc-attempts"
+"""The metadata by which gRPC says that it asks again (gRFC A6)."""
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 """W3C Trace Context, section 3.2: version ff is none, and identifiers of zeros alone are not either."""
@@ -50,9 +53,9 @@ class _Method(NamedTuple):
 class Border:
     """Takes a service's calls in. Given to the generated `add_…Servicer_to_server` functions as their server."""
 
-    def __init__(self, env: Env, callers: Callers, recorder: Recorder) -> None:
+    def __init__(self, env: Env, door: Door, recorder: Recorder) -> None:
         self._env = env
-        self._callers = callers
+        self._door = door
         self._recorder = recorder
         self._methods: dict[str, _Method] = {}
         self._running: set[asyncio.Task[Message]] = set()
@@ -70,29 +73,32 @@ class Border:
         """What the generated code calls too, with the same methods once more."""
 
     @property
-    def methods(self) -> list[str]:
+    def methods(self) -> Collection[str]:
         """The methods served, as gRPC paths."""
-        return list(self._methods)
+        return self._methods.keys()
 
     def streams(self, method: str) -> bool:
         """Whether a method answers with a stream, and so is asked by `stream` and not by `answer`."""
         return self._methods[method].streams
 
-    async def answer(self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None) -> bytes:
+    async def answer(
+        self, method: str, data: bytes, caller: str, metadata: Mapping[str, str], timeout_s: float | None
+    ) -> bytes:
         """Answer one call, from bytes to bytes. Faults are raised, and are all that is raised.
 
-        method: the gRPC path, one of `methods`. timeout_s: how long the caller waits, None if it did not say.
+        method: the gRPC path, one of `methods`. caller: the name that the wire vouches for; empty for nobody's.
+        timeout_s: how long the caller waits, None if it did not say.
         """
         handler, kind, _ = self._methods[method]
         with _Visit(self._env, self._recorder, method, metadata) as visit:
-            caller = self._callers.admit(metadata.get(METADATA_KEY), method)
-            call = Call(caller, time.monotonic() + _checked(timeout_s), visit.trace)
+            admit(caller, self._door, method)
+            call = Call(caller, time.monotonic() + _checked(timeout_s), visit.trace, ASKED_BEFORE in metadata)
             visit.request = messages.parse(kind, data)
             visit.response = await self._answer(handler, visit.request, call)
             return visit.response.SerializeToString()
 
     async def stream(
-        self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None
+        self, method: str, data: bytes, caller: str, metadata: Mapping[str, str], timeout_s: float | None
     ) -> AsyncGenerator[bytes, None]:
         """Answer one call with a stream, in bytes. As `answer`, but it ends with its caller.
 
@@ -101,7 +107,7 @@ class Border:
         """
         handler, kind, _ = self._methods[method]
         with _Visit(self._env, self._recorder, method, metadata) as visit:
-            caller = self._callers.admit(metadata.get(METADATA_KEY), method)
+            admit(caller, self._door, method)
             call = Call(caller, time.monotonic() + _checked_stream(timeout_s), visit.trace)
             visit.request = messages.parse(kind, data)
             visit.answers = 0

@@ -29,6 +29,8 @@ class Call:
     deadline: float
     """On the monotonic clock, in seconds."""
     trace: TraceContext
+    again: bool = False
+    """Whether gRPC asks this again because a connection broke before it was answered: the same bytes, the same keys."""
 
     def remaining_s(self) -> float:
         """How long the caller still waits, in seconds; not below 0."""

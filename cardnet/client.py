@@ -1,7 +1,7 @@
 """The caller's side of a call: what every question to a neighbour passes on its way out.
 
 A `Channel` has what generated stubs ask of one, so the stubs run unchanged over any link. It hands on the trace and
-what is left of the caller's deadline, shows the credential, holds the answer to its rules and records the step.
+what is left of the caller's deadline, holds the answer to its rules and records the step.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from cardnet import messages
 from cardnet.call import Call, TraceContext, current
 from cardnet.env import Env
 from cardnet.errors import Fault, Malformed, NotPermitted, TimedOut, Unauthenticated, Unavailable
-from cardnet.identity import METADATA_KEY
 from cardnet.status import status_of
 from cardnet.trace import Ended, Recorder
 from cardnet.wire import Link
@@ -28,13 +27,10 @@ MARGIN_S = 0.1
 class Channel:
     """Asks one neighbour."""
 
-    def __init__(
-        self, link: Link, env: Env, *, credential: str | None, timeout_s: float, recorder: Recorder | None = None
-    ) -> None:
-        """credential: None to ask as anyone. timeout_s: the longest wait, where the caller's deadline is not nearer."""
+    def __init__(self, link: Link, env: Env, *, timeout_s: float, recorder: Recorder | None = None) -> None:
+        """timeout_s: the longest wait, where the caller's deadline is not nearer."""
         self._link = link
         self._env = env
-        self._metadata = {METADATA_KEY: credential} if credential else {}
         self._timeout_s = timeout_s
         self._recorder = recorder
 
@@ -130,10 +126,8 @@ class Channel:
     def _place(self, parent: Call | None, traceparent: str | None) -> tuple[TraceContext | None, dict[str, str]]:
         """Where a question stands in its trace, and the metadata that go with it."""
         trace = TraceContext(parent.trace.trace_id, self._env.trace_ids.hex(8)) if parent else None
-        metadata = dict(self._metadata)
-        if trace or traceparent:
-            metadata["traceparent"] = trace.traceparent if trace else str(traceparent)
-        return trace, metadata
+        place = trace.traceparent if trace else traceparent
+        return trace, {"traceparent": place} if place else {}
 
     def _end_s(self, timeout_s: float | None) -> float | None:
         """When a stream ends: with the call that it serves, if it serves one, or when it was told to."""
@@ -162,7 +156,7 @@ def _no_time_left() -> TimedOut:
 def _keep_from_caller(fault: Fault, parent: Call | None) -> None:
     """That a service is not let in by the next is its own affair, and not its caller's: Unavailable instead."""
     if parent and isinstance(fault, Unauthenticated | NotPermitted):
-        raise Unavailable("NEIGHBOUR_REFUSES", "a service does not let another in: check credentials") from None
+        raise Unavailable("NEIGHBOUR_REFUSES", "a service does not let another in: check their identities") from None
 
 
 def _checked(kind: type[Message], data: bytes) -> Message:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,12 +17,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from cardnet.border import Border
 from cardnet.call import Call
 from cardnet.cde.v1 import issuer_pb2, token_vault_pb2  # noqa: F401 - see _iso8583
+from cardnet.certificates import Identity
+from cardnet.doors import WhoCalls, bound, methods_of, who_calls
 from cardnet.env import Env
-from cardnet.errors import InvalidField, NotFound
-from cardnet.identity import Callers
+from cardnet.errors import Fault, InvalidField, NotFound
+from cardnet.identity import TRUST_DOMAIN, Door, admit
 from cardnet.messages import iso8583_fields
-from cardnet.otlp import EXPORT
-from cardnet.server import methods_of
+from cardnet.otlp import EXPORT, OtlpSink
+from cardnet.status import status_of
 from cardnet.steps import STEPS
 from cardnet.trace import Recorder
 from cardnet.traced import Trace, TracedStep
@@ -39,13 +41,19 @@ ANSWER_MARGIN_S = 0.2
 BEGINS_WITHIN_S = 1.0
 """How long the first span of a trace may take to come: it is sent a twentieth of a second after its call."""
 
+MOST_ON_THE_WAY = 64
+"""Exports that are being sent on at a time; what comes while a receiver is so far behind is not sent to it."""
+
 MAX_EXPORT_BYTES = 4 * 1024 * 1024
 
 
 class Collector:
-    """The latest traces."""
+    """The latest traces, each span of which is sent on to whoever else wants it."""
 
-    def __init__(self) -> None:
+    def __init__(self, onward: Sequence[OtlpSink] = ()) -> None:
+        """onward: other receivers. One that does not take spans is left behind; the traces here do not wait for it."""
+        self._onward = onward
+        self._sending: set[asyncio.Task[None]] = set()
         self._traces: OrderedDict[str, list[Span]] = OrderedDict()
         self._arrived = asyncio.Condition()
         self.evicted = 0
@@ -63,6 +71,17 @@ class Collector:
                     self._keep(span)
         async with self._arrived:
             self._arrived.notify_all()
+        if len(self._sending) < MOST_ON_THE_WAY:
+            for sink in self._onward:
+                sending = asyncio.create_task(_send(sink, data))
+                self._sending.add(sending)
+                sending.add_done_callback(self._sending.discard)
+
+    async def close(self) -> None:
+        """Send on what is on its way, and let go of the receivers."""
+        await asyncio.gather(*self._sending)
+        for sink in self._onward:
+            await sink.close()
 
     async def find(self, beginning: str, within_s: float) -> Trace:
         """The trace whose identifier begins so: once it is complete, or as it stands when the time is over.
@@ -136,24 +155,30 @@ class TracesService(TracesServicer):
         return ListTracesResponse(trace_ids=self._collector.latest(request.limit or 20), dropped_spans=lost)
 
 
-async def listen(collector: Collector, env: Env, address: str) -> tuple[grpc.aio.Server, int]:
-    """Serve OTLP and `cardnet.v1.Traces` at host:port; gives the server and its port. OSError if it cannot be had."""
-    border = Border(env, Callers({}), Recorder("collector", ()))
+async def listen(
+    collector: Collector, env: Env, addresses: Sequence[str], as_: Identity | str, trust_domain: str = TRUST_DOMAIN
+) -> tuple[grpc.aio.Server, int]:
+    """Serve OTLP and `cardnet.v1.Traces` at host:port or unix:/path; gives the server and its first port.
+
+    as_: as whom; a mere name means plain text. OSError if an address cannot be had.
+    """
+    border = Border(env, Door.BUSINESS, Recorder("collector", ()))
     add_TracesServicer_to_server(TracesService(collector), border)
+    who = who_calls(as_, trust_domain)
     server = grpc.aio.server(options=(("grpc.max_receive_message_length", MAX_EXPORT_BYTES),))
-    server.add_generic_rpc_handlers((methods_of(border), _otlp(collector)))
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError:
-        raise OSError(f"{address} cannot be listened at: another program may have the port") from None
+    server.add_generic_rpc_handlers((methods_of(border, who), _otlp(collector, who)))
+    ports = [bound(server, address, as_) for address in addresses]
     await server.start()
-    return server, port
+    return server, ports[0]
 
 
-def _otlp(collector: Collector) -> Any:
+def _otlp(collector: Collector, who: WhoCalls) -> Any:
     async def export(data: bytes, context: Any) -> bytes:
         try:
+            admit(who(context), Door.BUSINESS, EXPORT)
             spans = TracesData.FromString(data)
+        except Fault as fault:
+            await context.abort(*status_of(fault)[:2])
         except DecodeError:  # left to itself, gRPC answers UNKNOWN and prints a stack trace
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no ExportTraceServiceRequest")
         await collector.export(spans)
@@ -162,6 +187,11 @@ def _otlp(collector: Collector) -> Any:
     handler: Any = grpc.unary_unary_rpc_method_handler(export)
     service, method = EXPORT.strip("/").split("/")
     return grpc.method_handlers_generic_handler(service, {method: handler})
+
+
+async def _send(sink: OtlpSink, data: TracesData) -> None:
+    with suppress(Exception):  # telemetry disturbs nobody, whatever it dies of
+        await sink.export(data)
 
 
 def is_complete(spans: list[Span]) -> bool:

@@ -1,34 +1,53 @@
 """Who may call what: one table, deny by default.
 
-A caller shows a credential, a random secret that its network made at the start; a service knows the SHA-256 of the
-credentials of those who may call it. Credentials travel in clear text over loopback: mutual TLS takes their place where
-services run apart.
+A caller's name comes from its certificate (cardnet/certificates.py), never from its message. The last word of a name is
+its role: "other-merchant" is a merchant.
 """
 
-import hashlib
-import hmac
-from collections.abc import Mapping
+import re
+from enum import StrEnum
 
 from cardnet.errors import NotPermitted, Unauthenticated
 
-ANYONE = "anyone"
-"""The caller who shows no credential: a cardholder, or somebody who looks."""
-
 MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER = "merchant", "acquirer", "network", "tsp", "issuer"
+COLLECTOR = "collector"
+CARDHOLDER = "cardholder"
+"""Whoever pays, and looks at what became of it."""
 OPERATOR = "operator"
 """The one who sets a test up and looks behind the counter."""
 DISCLOSER = "discloser"
 """The one who may learn a PAN without a payment. The network may not."""
 
+TRUST_DOMAIN = "cardnet.test"
+"""The SPIFFE trust domain of all names. `.test` is nobody's (RFC 6761)."""
+
+SERVERS = (MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, COLLECTOR)
+"""Those who are called, by DNS names of their own."""
+NAMES = (*SERVERS, CARDHOLDER, OPERATOR, DISCLOSER, "other-merchant", "other-issuer")
+"""All whom a network knows from the start. The last two are second parties, for tests of what is not theirs."""
+
+_SENDERS = {MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, CARDHOLDER}
+
+
+class Door(StrEnum):
+    """Where a service lets callers in. Each door is a port of its own."""
+
+    BUSINESS = "business"
+    ADMIN = "admin"
+    """For the operator and the discloser, who come in nowhere else. It is there only where a setting asks for it."""
+
+
+_AT_ADMIN_DOOR = {OPERATOR, DISCLOSER}
+
 MAY_CALL = {
-    "/cardnet.v1.Merchant/SaveCard": {ANYONE},
-    "/cardnet.v1.Merchant/ConfirmCard": {ANYONE},
-    "/cardnet.v1.Merchant/Checkout": {ANYONE},
+    "/cardnet.v1.Merchant/SaveCard": {CARDHOLDER},
+    "/cardnet.v1.Merchant/ConfirmCard": {CARDHOLDER},
+    "/cardnet.v1.Merchant/Checkout": {CARDHOLDER},
     "/cardnet.v1.Acquirer/SubmitPayment": {MERCHANT},
     "/cardnet.v1.Acquirer/ReversePayment": {MERCHANT},
     "/cardnet.v1.Network/RouteAuthorisation": {ACQUIRER},
     "/cardnet.v1.Network/RouteReversal": {ACQUIRER},
-    "/cardnet.v1.TokenService/GetEncryptionKey": {ANYONE},
+    "/cardnet.v1.TokenService/GetEncryptionKey": {CARDHOLDER, MERCHANT},
     "/cardnet.v1.TokenService/RequestToken": {MERCHANT},
     "/cardnet.v1.TokenService/ConfirmCardholder": {MERCHANT},
     "/cardnet.v1.TokenService/RequestCryptogram": {MERCHANT},
@@ -63,54 +82,26 @@ MAY_CALL = {
     "/cardnet.cde.v1.IssuerOperator/OpenAccount": {OPERATOR},
     "/cardnet.cde.v1.IssuerOperator/GetAccount": {OPERATOR},
     "/cardnet.cde.v1.IssuerOperator/ReadPasscode": {OPERATOR},
-    "/cardnet.v1.Traces/GetTrace": {ANYONE},
-    "/cardnet.v1.Traces/ListTraces": {ANYONE},
+    "/cardnet.v1.Traces/GetTrace": {CARDHOLDER, OPERATOR},
+    "/cardnet.v1.Traces/ListTraces": {CARDHOLDER, OPERATOR},
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export": _SENDERS,
 }
 """Every method of every service and who may call it."""
 
-METADATA_KEY = "x-cardnet-credential"
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST = 63
+_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 
 
-class Callers:
-    """The callers whom a service recognises."""
+def is_name(text: str) -> bool:
+    """Whether a caller may be called so: what a DNS label may be, and no capitals."""
+    return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
 
-    def __init__(self, digests: Mapping[str, str]) -> None:
-        """digests: each caller's name and the SHA-256 of its credential, in hexadecimal."""
-        self._digests = {name: bytes.fromhex(digest) for name, digest in digests.items()}
-        self._known: dict[str, str] = {}
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The names of all of them."""
-        return frozenset(self._digests)
-
-    @classmethod
-    def parse(cls, text: str) -> "Callers":
-        """Read "merchant=SHA256,operator=SHA256"."""
-        return cls(dict(item.split("=", 1) for item in text.split(",") if item))
-
-    def admit(self, credential: str | None, method: str) -> str:
-        """The caller's name. Unauthenticated or NotPermitted if it may not call this method (a gRPC path)."""
-        caller = ANYONE if credential is None else self._recognise(credential)
-        allowed = MAY_CALL.get(method, set())
-        if role_of(caller) in allowed or ANYONE in allowed:
-            return caller
-        if caller == ANYONE:
-            raise Unauthenticated(
-                "CREDENTIAL_REQUIRED", f"this call needs the credential of: {', '.join(sorted(allowed))}"
-            )
-        raise NotPermitted("CALLER_NOT_PERMITTED", f"the {caller} may not make this call")
-
-    def _recognise(self, credential: str) -> str:
-        known = self._known.get(credential)
-        if known:
-            return known
-        digest = hashlib.sha256(credential.encode()).digest()
-        for name, expected in self._digests.items():
-            if hmac.compare_digest(digest, expected):
-                self._known[credential] = name
-                return name
-        raise Unauthenticated("CREDENTIAL_UNKNOWN", "the credential is not one that this service knows")
+def is_trust_domain(text: str) -> bool:
+    """Whether it may be a SPIFFE trust domain: SPIFFE-ID, section 2.1."""
+    return _TRUST_DOMAIN.fullmatch(text) is not None
 
 
 def role_of(caller: str) -> str:
@@ -118,6 +109,16 @@ def role_of(caller: str) -> str:
     return caller.rpartition("-")[2]
 
 
-def digest(credential: str) -> str:
-    """What a service keeps of a caller's credential: its SHA-256 in hexadecimal."""
-    return hashlib.sha256(credential.encode()).hexdigest()
+def door_of(caller: str) -> Door:
+    """The door at which a caller comes in."""
+    return Door.ADMIN if role_of(caller) in _AT_ADMIN_DOOR else Door.BUSINESS
+
+
+def admit(caller: str, door: Door, method: str) -> None:
+    """Let a caller in to a method (a gRPC path). Unauthenticated if it has no name, NotPermitted if it may not call."""
+    if not caller:
+        raise Unauthenticated("IDENTITY_UNKNOWN", "the certificate names nobody of this network (its SPIFFE ID does)")
+    if role_of(caller) not in MAY_CALL.get(method, set()):
+        raise NotPermitted("CALLER_NOT_PERMITTED", f"the {caller} may not make this call")
+    if door_of(caller) is not door:
+        raise NotPermitted("WRONG_DOOR", f"the {caller} comes in at the {door_of(caller)} door, which has its own port")

@@ -30,8 +30,13 @@ class Reversals:
         self._awake.set()
 
     async def take_back(self, id_: str) -> None:
-        """Give a payment up and send its reversal, now and until it is acknowledged."""
+        """Take a payment back, whatever was answered, and send its reversal, now and until it is acknowledged."""
         await self._journal.abandon(id_)
+        self.wake()
+
+    async def give_up(self, id_: str, run: int) -> None:
+        """Take back what this run does not know the outcome of, unless another instance has taken it up."""
+        await self._journal.give_up(id_, run)
         self.wake()
 
     async def run(self) -> None:

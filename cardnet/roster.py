@@ -1,4 +1,4 @@
-"""What a network that runs leaves for commands on the same machine: where it is, and as whom one may ask it.
+"""What a network that runs leaves for commands on the same machine: where it is, and the identities to ask it with.
 
 A file for each network, named after its merchant's port, in a folder that its user alone may enter. The network holds
 a lock on it for as long as it lives, however it ends: a file that can be locked is of a network that is gone.
@@ -15,11 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cardnet.certificates import Identity
 from cardnet.errors import Unavailable
-from cardnet.identity import DISCLOSER, ISSUER, MERCHANT, OPERATOR
-
-CREDENTIALS = (OPERATOR, DISCLOSER, ISSUER, MERCHANT, "other-merchant")
-"""The callers as whom commands ask: no service's neighbour but these."""
+from cardnet.identity import COLLECTOR, Door, door_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +26,12 @@ class Roster:
 
     services: Mapping[str, str]
     """Each service's host:port."""
-    collector: str
-    """Where traces are asked for: host:port."""
-    credentials: Mapping[str, str] = field(repr=False)
-    """The secrets of CREDENTIALS, by their names."""
+    admin: Mapping[str, str] = field(default_factory=dict)
+    """The host:port of each admin door."""
+    collector: str = ""
+    """Where traces are asked for: host:port or unix:/path."""
+    identities: str = ""
+    """The folder of identities (cardnet/certificates.py), one for each name; empty where all is plain text."""
     clock_file: str = ""
     """The file of its SharedClock; empty where its clock cannot be moved."""
     frozen_at: str = ""
@@ -42,6 +42,24 @@ class Roster:
     """The file of its key-encryption key."""
     vault_store: str = field(default="", repr=False)
     """The store of its vault, with the password: there the keys are, wrapped."""
+
+    def address(self, service: str, as_: str) -> str:
+        """Where somebody asks a service, or the collector. Unavailable where there is no such door."""
+        if service == COLLECTOR:
+            return self.collector
+        doors = self.admin if door_of(as_) is Door.ADMIN else self.services
+        if service not in doors:
+            raise Unavailable("NO_SUCH_DOOR", f"the {service} of this network has no {door_of(as_)} door")
+        return doors[service]
+
+    def presented(self, as_: str) -> Identity | str:
+        """What somebody shows who asks: an identity, or a mere name in plain text. Unavailable if there is none."""
+        if not self.identities:
+            return as_
+        folder = Path(self.identities, as_)
+        if not folder.is_dir():
+            raise Unavailable("NO_IDENTITY", f"{self.identities} has no identity of the {as_}: ask as another")
+        return Identity(folder)
 
     @property
     def port(self) -> int:

@@ -8,10 +8,10 @@ from cardnet.border import Border
 from cardnet.client import Channel
 from cardnet.config import ServiceConfig
 from cardnet.env import Env
-from cardnet.identity import Callers
+from cardnet.identity import Door, door_of
 from cardnet.store import Store
 from cardnet.trace import Recorder, Sink
-from cardnet.wire import GrpcLink, Link
+from cardnet.wire import GrpcLink, Link, presented
 
 Connect = Callable[[str, str], Link]
 """Makes a link to a neighbour from its name and address."""
@@ -27,15 +27,17 @@ class Service:
         env: Env,
         store: Store,
         sinks: Sequence[Sink],
-        connect: Connect = GrpcLink,
+        connect: Connect | None = None,
     ) -> None:
+        """connect: None for gRPC. SettingMissing where that needs an identity and there is none."""
         self.name = name
         self.env = env
         self.store = store
         self.recorder = Recorder(name, sinks)
-        self.border = Border(env, Callers.parse(config.callers), self.recorder)
-        self._credential = config.credential
-        self._connect = connect
+        self.border = Border(env, Door.BUSINESS, self.recorder)
+        self.admin = Border(env, Door.ADMIN, self.recorder)
+        """What the operator and the discloser may call. It is served where `admin_listen` asks for it."""
+        self._connect = connect or _over_the_network(name, config)
         self._channels: list[Channel] = []
         self._preparations: list[Callable[[], Awaitable[None]]] = []
         self._conditions: list[Callable[[], bool]] = []
@@ -45,7 +47,7 @@ class Service:
     def channel(self, neighbour: str, address: str, timeout_s: float) -> Channel:
         """A channel to a neighbour, for a generated stub. timeout_s: how long its answer may take at the most."""
         link = self._connect(neighbour, address)
-        channel = Channel(link, self.env, credential=self._credential, timeout_s=timeout_s, recorder=self.recorder)
+        channel = Channel(link, self.env, timeout_s=timeout_s, recorder=self.recorder)
         self._channels.append(channel)
         return channel
 
@@ -65,6 +67,15 @@ class Service:
         """Whether it can answer at this moment: it reaches its store, and all that it needs holds."""
         return await self.store.ping() and all(holds() for holds in self._conditions)
 
+    def border_for(self, caller: str) -> Border:
+        """The border at which a caller comes in."""
+        return self.admin if door_of(caller) is Door.ADMIN else self.border
+
+    def stop_streams(self) -> None:
+        """End the streams that are under way: they would go on for as long as their callers."""
+        self.border.stop_streams()
+        self.admin.stop_streams()
+
     async def start(self) -> None:
         """Open the store and begin what runs beside. Raises Unavailable when the store cannot be reached."""
         await self.store.open()
@@ -74,7 +85,7 @@ class Service:
 
     async def stop(self) -> None:
         """Finish what has begun, send the last spans, let go of everything."""
-        await self.border.drain()
+        await asyncio.gather(self.border.drain(), self.admin.drain())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -82,3 +93,8 @@ class Service:
         for channel in self._channels:
             await channel.close()
         await self.store.close()
+
+
+def _over_the_network(name: str, config: ServiceConfig) -> Connect:
+    as_ = presented(name, config)
+    return lambda neighbour, address: GrpcLink(neighbour, address, as_)

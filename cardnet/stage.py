@@ -17,7 +17,7 @@ from cardnet.client import Channel
 from cardnet.encrypted_card import encrypt
 from cardnet.env import Env
 from cardnet.errors import Unavailable
-from cardnet.identity import ISSUER, MERCHANT, OPERATOR
+from cardnet.identity import CARDHOLDER, ISSUER, MERCHANT, OPERATOR
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode
 from cardnet.test_cards import TestCard
@@ -51,7 +51,6 @@ SHOP = MerchantData(
 
 PRICE = Money.parse("12.40 USD")
 
-ANYONE = "anyone"
 OTHER_MERCHANT = "other-merchant"
 
 
@@ -158,7 +157,7 @@ class Stage:
             amount_minor=amount.minor,
             currency=amount.currency.number,
         )
-        answer: CheckoutResponse = await MerchantStub(self._channel("merchant", ANYONE)).Checkout(request)
+        answer: CheckoutResponse = await MerchantStub(self._channel("merchant", CARDHOLDER)).Checkout(request)
         return answer
 
     # The operator.

@@ -55,20 +55,38 @@ def status_of(fault: Fault) -> tuple[StatusCode, str, bytes]:
     return code, fault.sentence, status.SerializeToString()
 
 
-def fault_of(code: StatusCode, details: bytes | None, neighbour: str) -> Fault:
+def fault_of(code: StatusCode, details: bytes | None, neighbour: str, words: str = "") -> Fault:
     """The fault that a neighbour's status stands for.
 
     What does not come from a cardnet service, or says that it failed in a way of its own, is Unavailable: nobody can
-    know then whether it acted.
+    know then whether it acted. words: what gRPC itself said, of a connection that did not come about.
     """
     if code is StatusCode.DEADLINE_EXCEEDED:
         return TimedOut("NEIGHBOUR_TIMED_OUT", f"the {neighbour} did not answer in time")
     if code is StatusCode.RESOURCE_EXHAUSTED:  # gRPC's own, before the service: it certainly did nothing
         return Overloaded("NEIGHBOUR_OVERLOADED", f"the {neighbour} has more to do than it takes on; ask again soon")
+    if code is StatusCode.UNIMPLEMENTED:  # gRPC's own, too
+        return NotPermitted(
+            "METHOD_NOT_OFFERED", f"the {neighbour} does not offer this call at the door where it was asked"
+        )
     kind = _FAULTS.get(code)
     if kind is None or not details:
-        return Unavailable("NEIGHBOUR_UNAVAILABLE", f"the {neighbour} cannot be reached or cannot answer now")
+        return _unreachable(neighbour, words)
     return _detailed(kind, Status.FromString(details))
+
+
+def _unreachable(neighbour: str, words: str) -> Unavailable:
+    if "handshake failed" in words or "verification check failed" in words:
+        return Unavailable(
+            "NEIGHBOUR_NOT_TRUSTED",
+            f"who listens in the {neighbour}'s place is not believed to be it: its certificate is expired, another "
+            "network's or another's, or it speaks plain text",
+        )
+    if "Socket closed" in words:  # so do those who do not believe our certificate
+        return Unavailable(
+            "NEIGHBOUR_UNAVAILABLE", f"the {neighbour} ended the connection; does it believe our identity?"
+        )
+    return Unavailable("NEIGHBOUR_UNAVAILABLE", f"the {neighbour} cannot be reached or cannot answer now")
 
 
 def _detailed(kind: type[Fault], status: Status) -> Fault:

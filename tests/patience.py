@@ -5,10 +5,11 @@ from collections.abc import Mapping
 Settings = Mapping[str, Mapping[str, str]]
 
 _PATIENT: Settings = {
-    "merchant": {"acquirer_timeout_s": "9", "tsp_timeout_s": "9"},
-    "acquirer": {"network_timeout_s": "8"},
-    "network": {"tsp_timeout_s": "7", "issuer_timeout_s": "7"},
-    "tsp": {"issuer_timeout_s": "7"},
+    "merchant": {"acquirer_timeout_s": "9", "tsp_timeout_s": "9", "store_timeout_s": "9"},
+    "acquirer": {"network_timeout_s": "8", "store_timeout_s": "9"},
+    "network": {"tsp_timeout_s": "7", "issuer_timeout_s": "7", "store_timeout_s": "9"},
+    "tsp": {"issuer_timeout_s": "7", "store_timeout_s": "9"},
+    "issuer": {"store_timeout_s": "9"},
 }
 
 

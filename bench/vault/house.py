@@ -16,12 +16,11 @@ from bench.wire import UnaryClient
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.env import Env
-from cardnet.identity import METADATA_KEY
 from cardnet.store import Store
 from cardnet.testing.ports import Ports
 from cardnet.testing.processes import ServiceProcess
 from cardnet.testing.wiring import Wiring
-from cardnet.wire import GrpcLink
+from cardnet.wire import CLAIM_KEY, GrpcLink
 from services.tsp import keyring, vault
 from services.tsp.keys import KeySet
 
@@ -41,7 +40,7 @@ class House:
         self._issuer_at = issuer_at
         self._folder = folder
         self._ports = Ports()
-        self._address = self._ports.take()
+        self._address, self._admin_address = self._ports.take(), self._ports.take()
         self._kek, self._cryptogram_key = secrets.token_hex(32), secrets.token_hex(16)
         self._logs = 0
         self._wiring = self._wired()
@@ -76,7 +75,7 @@ class House:
         await self._tsp.stop()
         if fresh_log:
             self._logs += 1
-        self._wiring = self._wired(self._wiring)
+        self._wiring = self._wired()
         self._tsp = self._process()
         began = time.perf_counter()
         await self._tsp.start()
@@ -84,17 +83,16 @@ class House:
 
     async def client(self, method: str, answer: type[A], as_: str) -> UnaryClient[A]:
         """A connection to the TSP."""
-        metadata = {METADATA_KEY: self._wiring.credentials[as_]}
+        metadata = {CLAIM_KEY: as_}
         return await UnaryClient.connect(self._address, method, answer, metadata)
 
     async def empty_client(self, method: str, answer: type[A]) -> UnaryClient[A]:
-        """A connection to the empty TSP. It gets a credential of the same length, and does not look at it."""
-        return await UnaryClient.connect(self.empty_at, method, answer, {METADATA_KEY: secrets.token_urlsafe(24)})
+        """A connection to the empty TSP. It hears who asks, and does not look at it."""
+        return await UnaryClient.connect(self.empty_at, method, answer, {CLAIM_KEY: "network"})
 
     def channel(self, as_: str) -> Channel:
         """A channel for generated stubs."""
-        credential = self._wiring.credentials[as_]
-        return Channel(GrpcLink("tsp", self._address), Env.of("bench"), credential=credential, timeout_s=30)
+        return Channel(GrpcLink("tsp", self._wiring.address("tsp", as_), as_), Env.of("bench"), timeout_s=30)
 
     async def set_store(self, setting: str, value: str) -> None:
         """Change a setting of the store, while it runs."""
@@ -117,16 +115,19 @@ class House:
         await self._admin.close()
         self._ports.release()
 
-    def _wired(self, before: Wiring | None = None) -> Wiring:
+    def _wired(self) -> Wiring:
         extra = {
+            "connection_age_s": "3600",  # the bench's client keeps to one connection
             "kek": self._kek,
             "cryptogram_key": self._cryptogram_key,
             "audit_file": str(self._folder / f"{self._logs}.audit"),
         }
-        addresses, urls = {"tsp": self._address, "issuer": self._issuer_at}, {"tsp": self.server.url("tsp")}
-        if before:
-            return Wiring(addresses, urls, extra={"tsp": extra}, credentials=before.credentials)
-        return Wiring(addresses, urls, extra={"tsp": extra})
+        return Wiring(
+            addresses={"tsp": self._address, "issuer": self._issuer_at},
+            admin_addresses={"tsp": self._admin_address},
+            store_urls={"tsp": self.server.url("tsp")},
+            extra={"tsp": extra},
+        )
 
     def _process(self) -> ServiceProcess:
         return ServiceProcess("tsp", self._wiring.settings("tsp"), self._folder / "tsp.log")

@@ -13,19 +13,23 @@ import click
 from cardnet import __version__
 from cardnet.cli.audit import audit
 from cardnet.cli.cards import cards
+from cardnet.cli.certs import certs
 from cardnet.cli.clock import clock
+from cardnet.cli.collect import collect
 from cardnet.cli.demo import demo
 from cardnet.cli.keys import keys
 from cardnet.cli.merchant import merchant
 from cardnet.cli.pay import pay
 from cardnet.cli.requestors import requestors
 from cardnet.cli.steps import steps
+from cardnet.cli.store_users import store_users
 from cardnet.cli.tokens import tokens
 from cardnet.cli.trace import trace
 from cardnet.cli.trigger import trigger
 from cardnet.cli.up import up
 from cardnet.cli.vault import vault
 from cardnet.cli.words import InOrder, complain, speak_plainly
+from cardnet.config import SettingMissing
 from cardnet.errors import Fault
 
 COULD_NOT_ASK = 2
@@ -39,8 +43,13 @@ def cli() -> None:
     """A simulated card payment network on your own machine. For tests only, never a real card."""
 
 
-for command in (demo, up, pay, trigger, trace, cards, steps, tokens, requestors, keys, audit, vault, merchant, clock):
-    cli.add_command(command)
+for commands in (
+    (demo, up, pay, trigger, trace, cards, steps),
+    (tokens, requestors, keys, audit, vault, merchant, clock),
+    (certs, collect, store_users),
+):
+    for command in commands:
+        cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as problem:
         path = problem.ctx.command_path if problem.ctx else "cardnet"
         return _failed(f"{problem.format_message().rstrip('.')} (see: {path} --help)")
-    except (click.ClickException, Fault) as problem:
+    except (click.ClickException, Fault, SettingMissing) as problem:
         return _failed(str(problem))
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

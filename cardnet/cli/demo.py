@@ -4,19 +4,22 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from cardnet.cli.words import as_json, checked_time, command_name, complain, print_json
-from cardnet.errors import Fault
+from cardnet.cli.identities import identities
+from cardnet.cli.words import as_json, checked_address, checked_time, command_name, complain, print_json
+from cardnet.errors import Fault, InvalidField
+from cardnet.identity import MERCHANT
 from cardnet.response_code import ResponseCode
 from cardnet.steps import STEPS
 from cardnet.test_cards import test_card
 
 if TYPE_CHECKING:
     from cardnet.cli.terminal import Terminal
-    from cardnet.testing import LocalNetwork, Payment
+    from cardnet.testing import LocalNetwork, Network, Payment
 
 AMOUNT = "12.40 USD"
 ALSO = ("insufficient-funds", "suspended-token", "issuer-down")
@@ -39,14 +42,33 @@ class Outcome(NamedTuple):
 @click.command(short_help="Five services, a few payments, the nine steps on the screen.")
 @click.option("--seed", default="7", show_default=True, help="The same seed gives the same tokens and identifiers.")
 @click.option("--frozen-at", default="2026-01-15T09:00:00Z", show_default=True, metavar="TIME", help="Stop the clock.")
+@click.option("--merchant", default="", metavar="HOST:PORT", help="Of a network that runs already: it starts none.")
+@click.option("--tsp", default="127.0.0.1:50054", show_default=True, metavar="HOST:PORT", help="The same network's.")
+@click.option(
+    "--collector", default="127.0.0.1:4317", show_default=True, metavar="HOST:PORT", help="The same network's."
+)
+@identities
 @as_json
-def demo(seed: str, frozen_at: str, json_: bool) -> int:
+def demo(
+    seed: str, frozen_at: str, merchant: str, tsp: str, collector: str, identities: Path | None, json_: bool
+) -> int:
     """Start a network on free ports, pay with five test cards, draw the nine steps of the first payment, stop.
+
+    With --merchant it plays the same at a network that runs, such as one in containers; there with --identities.
 
     Exit codes: 0 all came as expected, 1 something did not.
     """
     checked_time("frozen-at", frozen_at)
-    return asyncio.run(_demo(seed, frozen_at, json_))
+    if not merchant:
+        return asyncio.run(_demo(seed, frozen_at, json_))
+    if not identities:
+        raise InvalidField("identities", "must be given with --merchant: the folder of the network's certificates")
+    addresses = {
+        "merchant": checked_address("merchant", merchant),
+        "tsp": checked_address("tsp", tsp),
+        "collector": checked_address("collector", collector),
+    }
+    return asyncio.run(_demo_at(addresses, identities, json_))
 
 
 async def _demo(seed: str, frozen_at: str, json_: bool) -> int:
@@ -59,18 +81,40 @@ async def _demo(seed: str, frozen_at: str, json_: bool) -> int:
     try:
         if terminal:
             await _show_network(network, terminal, seed, frozen_at)
+        code = await _play(network, terminal, replaying=True)
+        if terminal and not code:
+            terminal.say()
+            terminal.commands("Next:  ", _next())
+        return code
+    finally:
+        await network.stop()
+
+
+async def _demo_at(addresses: dict[str, str], identities: Path, json_: bool) -> int:
+    from cardnet.cli.terminal import Terminal
+    from cardnet.testing import RemoteNetwork
+
+    async with RemoteNetwork(addresses, identities) as network:
+        # A replay is played by somebody who got hold of the shop's own identity.
+        return await _play(network, None if json_ else Terminal(), replaying=(identities / MERCHANT).is_dir())
+
+
+async def _play(network: "Network", terminal: "Terminal | None", *, replaying: bool) -> int:
+    from cardnet.cli.terminal import progress
+
+    try:
         card = await network.save_card("approved")
         payment = await network.checkout(card, AMOUNT)
         if terminal:
             _show_payment(payment, terminal)
         with progress("paying with cards that are refused …"):
             outcomes = [Outcome("approved", test_card("approved").outcome, payment.response_code)]
-            outcomes += await asyncio.gather(*(_pay(network, name) for name in ALSO), _replay(network, payment))
+            outcomes += await asyncio.gather(*(_pay(network, name) for name in ALSO))
+            if replaying:
+                outcomes.append(await _replay(network, payment))
     except Fault as fault:  # the network stands, so this is no want of one: something in it failed
         complain(f"a payment of the demo could not be made: {fault}")
         return 1
-    finally:
-        await network.stop()
 
     problems = _problems(payment, outcomes)
     if terminal:
@@ -82,13 +126,13 @@ async def _demo(seed: str, frozen_at: str, json_: bool) -> int:
     return 1 if problems else 0
 
 
-async def _pay(network: "LocalNetwork", name: str) -> Outcome:
+async def _pay(network: "Network", name: str) -> Outcome:
     card = await network.save_card(name)
     payment = await network.checkout(card, AMOUNT)
     return Outcome(name, test_card(name).outcome, payment.response_code)
 
 
-async def _replay(network: "LocalNetwork", paid: "Payment") -> Outcome:
+async def _replay(network: "Network", paid: "Payment") -> Outcome:
     """Pay twice with one cryptogram, as a thief would who overheard a payment."""
     from cardnet.cli.replay import replayed
 
@@ -123,8 +167,6 @@ def _show_outcomes(outcomes: Sequence[Outcome], terminal: "Terminal") -> None:
     terminal.say(("Also paid: ", "bold"), *said)
     verdict = f"{right} of {len(outcomes)} as expected"
     terminal.say((verdict, style_of("00" if right == len(outcomes) else "")))
-    terminal.say()
-    terminal.commands("Next:  ", _next())
 
 
 def _next() -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from cardnet.cli.operator import Visit, ask, at_network, roster_of
 from cardnet.cli.private_file import check_new
 from cardnet.cli.words import InOrder, as_json, complain, print_json
 from cardnet.errors import InvalidField
+from cardnet.identity import CARDHOLDER
 
 if TYPE_CHECKING:
     from cardnet.cli.card_file import CardFile
@@ -96,7 +97,9 @@ async def _run(visit: Visit, cards: "CardFile", log: "ImportLog") -> dict[int, s
     from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 
     run = CardImport(
-        cards, await visit.stub(MerchantStub, "merchant", as_=""), await visit.stub(TokenServiceStub, as_="")
+        cards,
+        await visit.stub(MerchantStub, "merchant", as_=CARDHOLDER),
+        await visit.stub(TokenServiceStub, as_=CARDHOLDER),
     )
     log.belongs_to(cards.mark, await run.prepare())
     total = sum(1 for _ in cards.lines())

@@ -8,6 +8,7 @@ from cardnet import __version__
 from cardnet.card import CARD_RANGES
 from cardnet.cli.asking import health
 from cardnet.cli.terminal import Terminal
+from cardnet.identity import CARDHOLDER
 from cardnet.steps import SERVICES
 from cardnet.test_cards import TEST_CARDS
 from cardnet.testing import LocalNetwork
@@ -23,7 +24,8 @@ def header(seed: str, clock: str) -> str:
 
 async def show_network(network: LocalNetwork, terminal: Terminal) -> None:
     """Print a line for the store, each service and the collector. Every service is asked how it is."""
-    states = await asyncio.gather(*(health(network.addresses[name]) for name in SERVICES))
+    as_ = network.presented(CARDHOLDER)
+    states = await asyncio.gather(*(health(name, network.addresses[name], as_) for name in SERVICES))
     key = await network.stub(TokenServiceStub, "tsp").GetEncryptionKey(GetEncryptionKeyRequest())
     facts = {
         "network": f"{len(CARD_RANGES)} card ranges",

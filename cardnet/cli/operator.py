@@ -1,4 +1,4 @@
-"""Asking a network as one of those whose credentials it left in its roster: the operator, mostly."""
+"""Asking a network as one of those whose identities its roster leads to: the operator, mostly."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ at_network = click.option(
 
 
 class Visit:
-    """A network, met as any of the callers whom its roster names."""
+    """A network, met as any of those whose identities its roster leads to."""
 
     def __init__(self, roster: "Roster", channels: AsyncExitStack) -> None:
         self.roster = roster
@@ -42,11 +42,11 @@ class Visit:
         self._open: dict[tuple[str, str], Channel] = {}
 
     async def stub(self, kind: type[S], service: str = "tsp", as_: str = OPERATOR) -> S:
-        """A generated stub for a service, asking as somebody; "" to ask as anyone."""
+        """A generated stub for a service, asking as somebody. Unavailable where that is not to be had."""
         from cardnet.cli.asking import channel
 
         if (service, as_) not in self._open:
-            opening = channel(service, self.roster.services[service], credential=self._credential(as_))
+            opening = channel(service, self.roster.address(service, as_), self.roster.presented(as_))
             self._open[service, as_] = await self._channels.enter_async_context(opening)
         return kind(self._open[service, as_])  # type: ignore[call-arg]
 
@@ -60,13 +60,6 @@ class Visit:
             if requestor.token_requestor_id == token_requestor_id:
                 return requestor  # type: ignore[no-any-return]
         raise InvalidField("TRID", f"must be a registered Token Requestor: see {command_name()} requestors list")
-
-    def _credential(self, name: str) -> str | None:
-        if not name:
-            return None
-        if name not in self.roster.credentials:
-            raise Unavailable("NO_CREDENTIAL", f"this network has left no credential of the {name}: ask as another")
-        return self.roster.credentials[name]
 
 
 def ask(port: int, question: Callable[[Visit], Awaitable[T]]) -> T:

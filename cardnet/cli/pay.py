@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cardnet.cli.identities import identities
 from cardnet.cli.words import as_json, checked_address, command_name, print_json
 from cardnet.errors import InvalidField
 from cardnet.money import Money
@@ -31,6 +33,7 @@ MERCHANT = "127.0.0.1:50051"
 @click.option("--merchant", default=MERCHANT, show_default=True, metavar="HOST:PORT")
 @click.option("--tsp", default="127.0.0.1:50054", show_default=True, metavar="HOST:PORT")
 @click.option("--traceparent", metavar="HEADER", help="Make the payment a part of your own trace (W3C Trace Context).")
+@identities
 @as_json
 def pay(
     name: str,
@@ -40,6 +43,7 @@ def pay(
     merchant: str,
     tsp: str,
     traceparent: str | None,
+    identities: Path | None,
     json_: bool,
 ) -> int:
     """Save a test card, encrypted to the token service provider, and pay with it.
@@ -59,7 +63,7 @@ def pay(
     from cardnet.cardholder import CardNotSaved
 
     try:
-        key, answer = asyncio.run(_pay(card, money, key, shop, vault, traceparent))
+        key, answer = asyncio.run(_pay(card, money, key, shop, vault, traceparent, identities))
     except CardNotSaved as refusal:
         return _tell_not_saved(refusal.response_code, refusal.sentence, json_)
     if json_:
@@ -70,14 +74,21 @@ def pay(
 
 
 async def _pay(
-    card: TestCard, money: Money, key: str | None, merchant: str, tsp: str, traceparent: str | None
+    card: TestCard,
+    money: Money,
+    key: str | None,
+    merchant: str,
+    tsp: str,
+    traceparent: str | None,
+    identities: Path | None,
 ) -> "tuple[str, CheckoutResponse]":
     from cardnet.cardholder import Cardholder
-    from cardnet.cli.asking import channel
+    from cardnet.cli.asking import as_cardholder, channel
     from cardnet.env import Env
 
     key = key or f"pay{Env.of('cli').rng.hex(8)}"
-    async with channel("merchant", merchant) as shop, channel("tsp", tsp) as vault:
+    as_ = as_cardholder("merchant", merchant, identities)
+    async with channel("merchant", merchant, as_) as shop, channel("tsp", tsp, as_) as vault:
         cardholder = Cardholder(shop, vault)
         saved = await cardholder.save_card(card.pan, card.expiry)
         return key, await cardholder.pay(saved.id, money, key, traceparent)

@@ -1,10 +1,10 @@
-"""One cryptogram used twice, by somebody who holds the shop's credential."""
+"""One cryptogram used twice, by somebody who holds the shop's identity."""
 
 from cardnet.cardholder import Cardholder
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode
 from cardnet.test_cards import test_card
-from cardnet.testing import LocalNetwork, Payment
+from cardnet.testing import Network, Payment
 from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse
 from cardnet.v1.merchant_pb2_grpc import MerchantStub
 from cardnet.v1.payment_pb2 import MerchantData, TokenData
@@ -12,7 +12,7 @@ from cardnet.v1.token_service_pb2 import RequestCryptogramRequest, RequestTokenR
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 
 
-async def replayed(network: LocalNetwork, paid: Payment, amount: str) -> ResponseCode:
+async def replayed(network: Network, paid: Payment, amount: str) -> ResponseCode:
     """Get a token and one cryptogram, pay with them, pay again under another key: the answer to the second payment.
 
     paid: a payment of the same shop; its trace tells the shop's identifiers.
@@ -34,7 +34,7 @@ async def replayed(network: LocalNetwork, paid: Payment, amount: str) -> Respons
     return second if first.approved else first
 
 
-async def _token_data(network: LocalNetwork, requestor: str, merchant: MerchantData, money: Money) -> TokenData:
+async def _token_data(network: Network, requestor: str, merchant: MerchantData, money: Money) -> TokenData:
     card = test_card("approved")
     cardholder = Cardholder(network.channel("merchant"), network.channel("tsp"))
     tsp = network.stub(TokenServiceStub, "tsp", as_="merchant")

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cardnet.cli.identities import identities
 from cardnet.cli.words import as_json, checked_address, command_name, print_json
 from cardnet.errors import Fault, InvalidField
 
 if TYPE_CHECKING:
+    from cardnet.certificates import Identity
     from cardnet.client import Channel
     from cardnet.traced import Trace
 
@@ -27,35 +30,40 @@ _ID = re.compile(r"[0-9a-f]{4,32}")
 @click.argument("id", required=False, metavar="[ID]")
 @click.option("--all", "every_field", is_flag=True, help="Show every field of every message.")
 @click.option("--collector", default="127.0.0.1:4317", show_default=True, metavar="HOST:PORT")
+@identities
 @as_json
-def trace(id: str | None, every_field: bool, collector: str, json_: bool) -> None:  # noqa: A002 - the user's word
+def trace(id: str | None, every_field: bool, collector: str, identities: Path | None, json_: bool) -> None:  # noqa: A002 - the user's word
     """Show the steps of the authorisation whose trace begins with ID, or list the latest ones.
 
     A step shows what it changed (before → after) and what is new to the one who receives it. PANs and tokens are
     masked before they leave their service.
     """
     address = checked_address("collector", collector)
-    if id is None:
-        _show_latest(asyncio.run(_latest(address)), json_)
-        return
-    if not _ID.fullmatch(id.lower()):
+    if id and not _ID.fullmatch(id.lower()):
         raise InvalidField("ID", "must be 4 to 32 hexadecimal digits: a trace's identifier, or the beginning of one")
-    _show(asyncio.run(find(address, id.lower())), every_field, json_)
+
+    from cardnet.cli.asking import as_cardholder
+
+    as_ = as_cardholder("collector", address, identities)
+    if id:
+        _show(asyncio.run(find(address, as_, id.lower())), every_field, json_)
+    else:
+        _show_latest(asyncio.run(_latest(address, as_)), json_)
 
 
-async def find(address: str, beginning: str) -> "Trace":
+async def find(address: str, as_: "Identity | str", beginning: str) -> "Trace":
     from cardnet.cli.asking import channel
 
-    async with channel("collector", address, COMPLETE_S) as collector:
+    async with channel("collector", address, as_, COMPLETE_S) as collector:
         return await _get(collector, beginning)
 
 
-async def _latest(address: str) -> "list[Trace]":
+async def _latest(address: str, as_: "Identity | str") -> "list[Trace]":
     from cardnet.cli.asking import channel
     from cardnet.v1.traces_pb2 import ListTracesRequest
     from cardnet.v1.traces_pb2_grpc import TracesStub
 
-    async with channel("collector", address, COMPLETE_S) as collector:
+    async with channel("collector", address, as_, COMPLETE_S) as collector:
         listed = await TracesStub(collector).ListTraces(ListTracesRequest(limit=LATEST))
         found = await asyncio.gather(*(_get(collector, id_) for id_ in listed.trace_ids), return_exceptions=True)
     # One that fell out of the collector meanwhile is left out.

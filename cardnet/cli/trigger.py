@@ -10,6 +10,7 @@ import click
 
 from cardnet.cli.operator import at_network, roster_of
 from cardnet.cli.words import as_json, print_json
+from cardnet.identity import CARDHOLDER
 from cardnet.response_code import ResponseCode
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ async def _played(roster: "Roster", chosen: "Trigger") -> "tuple[Scene, Trace | 
 
     def channel(service: str, as_: str) -> "Channel":
         if (service, as_) not in channels:
-            link, credential = GrpcLink(service, roster.services[service]), roster.credentials.get(as_)
-            channels[service, as_] = Channel(link, Env.of("cli"), credential=credential, timeout_s=TIMEOUT_S)
+            link = GrpcLink(service, roster.address(service, as_), roster.presented(as_))
+            channels[service, as_] = Channel(link, Env.of("cli"), timeout_s=TIMEOUT_S)
         return channels[service, as_]
 
     try:
@@ -63,7 +64,9 @@ async def _played(roster: "Roster", chosen: "Trigger") -> "tuple[Scene, Trace | 
     finally:
         for open_ in channels.values():
             await open_.close()
-    return scene, (await find(roster.collector, scene.trace_id) if scene.trace_id else None)
+    return scene, (
+        await find(roster.collector, roster.presented(CARDHOLDER), scene.trace_id) if scene.trace_id else None
+    )
 
 
 def _mover(roster: "Roster") -> Callable[[timedelta], None] | None:

@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cardnet.cli.words import as_json, checked_time, command_name, complain, print_json
+from cardnet.cli.words import as_json, checked_domain, checked_time, command_name, complain, print_json, warn
 from cardnet.errors import InvalidField
+from cardnet.identity import TRUST_DOMAIN
 from cardnet.steps import SERVICES
 
 if TYPE_CHECKING:
     from cardnet.cli.terminal import Terminal
     from cardnet.embedded_store import EmbeddedStore
     from cardnet.testing import LocalNetwork
+
+PLAIN = (
+    "INSECURE: plain text, no certificates. Everybody on this machine may be the network and learn every card number. "
+    "Leave --insecure away for mutual TLS"
+)
 
 AFTER_CTRL_C_S = 0.3
 """A terminal's Ctrl-C reaches the services too: one that ends by it has not failed, even if we hear of it first."""
@@ -45,6 +51,17 @@ STORE_LOOK_S = 0.5
     help="The merchant's port; acquirer, network, tsp and issuer follow. 0 for any free ones.",
 )
 @click.option("--otlp-port", type=click.IntRange(0, 65_535), default=4317, show_default=True, metavar="PORT")
+@click.option(
+    "--identities",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Certificates of your own, a folder for each name (see `cardnet certs`); else they are made for this run.",
+)
+@click.option(
+    "--trust-domain", default=TRUST_DOMAIN, show_default=True, metavar="DOMAIN", help="Of the SPIFFE IDs in them."
+)
+@click.option("--insecure", is_flag=True, help="Plain text, and callers are believed who they are. Loopback alone.")
+@click.option("--no-admin", is_flag=True, help="Let no operator in: `cardnet tokens` and the like cannot ask.")
 @as_json
 def up(
     single_process: bool,
@@ -54,6 +71,10 @@ def up(
     clock: Literal["real", "simulated"],
     port_base: int,
     otlp_port: int,
+    identities: Path | None,
+    trust_domain: str,
+    insecure: bool,
+    no_admin: bool,
     json_: bool,
 ) -> None:
     """Run merchant, acquirer, network, token service provider and issuer in the foreground, with their store and a
@@ -63,6 +84,7 @@ def up(
     put a store of your own (Redis 7 or later) in place of the bundled one.
     """
     checked_time("frozen-at", frozen_at)
+    checked_domain("trust-domain", trust_domain)
     if data_dir:
         _make(data_dir)
 
@@ -78,8 +100,14 @@ def up(
         port_base=port_base,
         collector_port=otlp_port,
         redis_urls={name: url for name in SERVICES if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
+        insecure=insecure,
+        identities=identities,
+        trust_domain=trust_domain,
+        admin=not no_admin,
         roster=True,
     )
+    if insecure:
+        warn(PLAIN)
     shown_clock = frozen_at or ("" if clock == "real" else clock)
     asyncio.run(_until_told_to_stop(network, _header(seed, shown_clock), json_))
 
@@ -136,6 +164,8 @@ async def _show(network: "LocalNetwork", header: str, terminal: "Terminal") -> N
 
     terminal.say(header)
     await show_network(network, terminal)
+    if network.identities:
+        terminal.say("  identities ", network.identities, ("  for clients of your own, with mutual TLS", "dim"))
     terminal.say()
     terminal.say(("Ready.", "bold green"), "  Ctrl-C stops everything. In another terminal:")
     terminal.commands("  ", _next(network))
@@ -180,7 +210,9 @@ def _document(network: "LocalNetwork") -> dict[str, object]:
     return {
         "ready": True,
         "services": dict(network.addresses),
+        "admin": dict(network.admin_addresses),
         "collector": network.collector_address,
+        "identities": network.identities,
         "pids": {name: process.pid for name, process in network.processes.items()},
         "store_pid": network.store.process.pid if network.store else None,
     }

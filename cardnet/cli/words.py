@@ -12,10 +12,12 @@ from pathlib import Path
 import click
 
 from cardnet.errors import InvalidField
+from cardnet.identity import is_trust_domain
 
 _ASCII = {"→": "->", "⇄": "<>", "•": "*", "·": "-", "…": "...", "✓": "ok"}
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
+_SOCKET = re.compile(r"unix:/[ -~]{1,100}")
 
 
 class InOrder(click.Group):
@@ -38,6 +40,11 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print the same fac
 def complain(sentence: str) -> None:
     """Say on standard error what is wrong."""
     click.echo(f"cardnet: error: {sentence}", err=True)
+
+
+def warn(sentence: str) -> None:
+    """Say on standard error what one should know."""
+    click.echo(f"cardnet: warning: {sentence}", err=True)
 
 
 def print_json(document: object) -> None:
@@ -74,9 +81,16 @@ def command_name() -> str:
 
 
 def checked_address(option: str, text: str) -> str:
-    """host:port as gRPC takes it; InvalidField names the option."""
-    if not _ADDRESS.fullmatch(text):
-        raise InvalidField(option, "must be host:port, such as 127.0.0.1:50051")
+    """host:port or unix:/path as gRPC takes them; InvalidField names the option."""
+    if not (_ADDRESS.fullmatch(text) or _SOCKET.fullmatch(text)):
+        raise InvalidField(option, "must be host:port, such as 127.0.0.1:50051, or unix:/path")
+    return text
+
+
+def checked_domain(option: str, text: str) -> str:
+    """A SPIFFE trust domain; InvalidField names the option."""
+    if not is_trust_domain(text):
+        raise InvalidField(option, "must be small letters, digits, dots, - and _, 255 at most, such as cardnet.test")
     return text
 
 

@@ -1,12 +1,14 @@
 """Where a store is and who asks: the parts of its URL."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")  # redis-py's names, so that one URL serves both
+_CLUSTER = re.compile(r"(rediss?)\+cluster://([^/?#]*@)?([^/?#@]*)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class StoreAddress:
         """
         parts = _split(url)
         if parts.scheme not in ("unix", "redis", "rediss"):
-            raise ValueError("the store's URL must begin with unix://, redis:// or rediss://")
+            raise ValueError(
+                "the store's URL must begin with unix://, redis://, rediss://, redis+cluster:// or rediss+cluster://"
+            )
         options = dict(parse_qsl(parts.query))
         if not options.keys() <= {"db", *_TLS_FILES}:
             raise ValueError(f"the store's URL may have the options db, {', '.join(_TLS_FILES)} and no others")
@@ -44,6 +48,26 @@ class StoreAddress:
             db=_database(options.get("db") or ("" if local else parts.path.strip("/"))),
             tls=_verified(options) if parts.scheme == "rediss" else None,
         )
+
+    @classmethod
+    def parse_cluster(cls, url: str) -> "tuple[StoreAddress, ...]":
+        """Parse redis+cluster://user:password@host1:port,host2:port or rediss+cluster://... for TLS: the nodes named.
+
+        None of them where the URL is a single server's. They share user, password and TLS; a cluster has no databases.
+        """
+        match = _CLUSTER.fullmatch(url)
+        if not match:
+            return ()
+        scheme, user, hosts, rest = match[1], match[2] or "", match[3].split(","), match[4]
+        first = cls.parse(f"{scheme}://{user}{hosts[0]}{rest}")
+        if first.db or not all(hosts):
+            raise ValueError("the store's URL, for a cluster, must name host:port of some nodes and no database")
+        places = [_split(f"{scheme}://{host}") for host in hosts]
+        return tuple(first.at(place.hostname or "", place.port or 6379) for place in places)
+
+    def at(self, host: str, port: int) -> "StoreAddress":
+        """The same user, password and TLS on another server."""
+        return replace(self, host=host, port=port)
 
     async def connect(self, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
         """Open the connection. Raises OSError."""

@@ -18,6 +18,10 @@ Command = tuple[str | bytes | int, ...]
 _NOT_YET: Final = object()
 
 
+class Unsent(ConnectionError):
+    """There was no connection, and nothing of the command went out: the store certainly did not act."""
+
+
 class StoreWire(asyncio.Protocol):
     """The life of one connection: it begins with the first command and ends with the first trouble.
 
@@ -52,7 +56,10 @@ class StoreWire(asyncio.Protocol):
         return reply
 
     def drop(self, answer: Refusal | None = None) -> None:
-        """End the connection. All in flight get `answer`, or ConnectionError: whether the store acted is not known."""
+        """End the connection.
+
+        All in flight get `answer`, or ConnectionError: whether the store acted is not known, but for Unsent.
+        """
         if self.dropped:
             return
         self.dropped = True
@@ -62,7 +69,7 @@ class StoreWire(asyncio.Protocol):
         if self._transport:
             self._transport.abort()
         for _, reply in self._in_flight:
-            _end(reply, answer)
+            _end(reply, answer, ConnectionError() if self._greeted else Unsent())
         self._in_flight.clear()
 
     async def _connect(self, address: StoreAddress, name: str) -> None:
@@ -128,10 +135,10 @@ def pack(command: Command) -> bytes:
     return packed
 
 
-def _end(reply: asyncio.Future[Any], answer: Refusal | None) -> None:
+def _end(reply: asyncio.Future[Any], answer: Refusal | None, trouble: ConnectionError) -> None:
     if reply.done():
         return
     if answer:
         reply.set_result(answer)
     else:
-        reply.set_exception(ConnectionError())
+        reply.set_exception(trouble)

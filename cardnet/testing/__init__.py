@@ -14,12 +14,19 @@ from cardnet.steps import STEPS
 from cardnet.test_cards import TEST_CARDS, TestCard
 
 if TYPE_CHECKING:
+    from cardnet.testing.acting import Network
     from cardnet.testing.network import LocalNetwork
     from cardnet.testing.payment import Payment
+    from cardnet.testing.remote import RemoteNetwork
 
-__all__ = ["STEPS", "TEST_CARDS", "LocalNetwork", "Payment", "ResponseCode", "TestCard"]
+__all__ = ["STEPS", "TEST_CARDS", "LocalNetwork", "Network", "Payment", "RemoteNetwork", "ResponseCode", "TestCard"]
 
-_WHERE = {"LocalNetwork": "cardnet.testing.network", "Payment": "cardnet.testing.payment"}
+_WHERE = {
+    "LocalNetwork": "cardnet.testing.network",
+    "Network": "cardnet.testing.acting",
+    "Payment": "cardnet.testing.payment",
+    "RemoteNetwork": "cardnet.testing.remote",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,50 +1,40 @@
 """A whole network on this machine: five services, their store and a collector, for one test or one demo."""
 
+import asyncio
 import os
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 
 import grpc.aio
 
 from cardnet import collector as collecting
-from cardnet.card import luhn_digit
-from cardnet.cardholder import Cardholder, CardOnFile
-from cardnet.cde.v1.issuer_pb2 import GetAccountRequest, GetAccountResponse, OpenAccountRequest
-from cardnet.cde.v1.issuer_pb2_grpc import IssuerOperatorStub
+from cardnet.authority import Registry
+from cardnet.certificates import Identity
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
-from cardnet.env import Env
-from cardnet.identity import ANYONE, OPERATOR
-from cardnet.money import Currency, Money
+from cardnet.env import Clock, Env
+from cardnet.identity import CARDHOLDER, COLLECTOR, TRUST_DOMAIN
 from cardnet.otlp import OtlpSink
-from cardnet.response_code import ResponseCode
 from cardnet.roster import PostedRoster
 from cardnet.steps import SERVICES
-from cardnet.test_cards import TestCard, test_card
+from cardnet.testing.acting import CALL_TIMEOUT_S, TRACE_TIMEOUT_S, Network
 from cardnet.testing.clock import NetworkClock
-from cardnet.testing.payment import Payment
 from cardnet.testing.ports import Ports
 from cardnet.testing.processes import ServiceProcess
 from cardnet.testing.running import InProcess, Processes, Running, Tap
-from cardnet.testing.wiring import Wiring
+from cardnet.testing.wiring import WITH_ADMIN_DOOR, Wiring
 from cardnet.traced import Trace
-from cardnet.v1.merchant_pb2 import CheckoutResponse
+from cardnet.wire import open_channel
 
-S = TypeVar("S")
-
-CALL_TIMEOUT_S = 10.0
-"""How long the kit waits for an answer."""
-
-TRACE_TIMEOUT_S = 5.0
-"""How long the kit waits for a trace to be complete; then it shows what there is."""
+ADMIN_OFFSET = 10
+"""How far an admin door's port is from the business door's."""
 
 
-class LocalNetwork:
+class LocalNetwork(Network):
     """A network of your own, from `async with` to the end of the block.
 
     in_process: all five services in this process, two to three times faster; else a process each. seed, frozen_at: the
@@ -53,6 +43,9 @@ class LocalNetwork:
     port_base: the merchant's port, the others follow; 0 for any free ones. collector_port: where OTLP is received; 0
     for any. redis_urls: a store of your own for some or all services.
     settings: more settings of a service, such as {"tsp": {"cryptogram_validation": "issuer"}}.
+    insecure: plain text in place of mutual TLS. identities: a folder of identities of your own (docs/containers.md);
+    else they are made for this run. trust_domain: of the SPIFFE IDs in them.
+    admin: whether operators are let in, at a port of their own.
     fronts: in one process, whether the services can be reached from outside as well. tap: in one process, looks at what
     travels between the services, or disturbs it. roster: whether commands such as `cardnet tokens` find this network.
     """
@@ -69,6 +62,10 @@ class LocalNetwork:
         collector_port: int = 0,
         redis_urls: Mapping[str, str] | None = None,
         settings: Mapping[str, Mapping[str, str]] | None = None,
+        insecure: bool = False,
+        identities: Path | None = None,
+        trust_domain: str = TRUST_DOMAIN,
+        admin: bool = True,
         fronts: bool = False,
         tap: Tap | None = None,
         roster: bool = False,
@@ -80,11 +77,14 @@ class LocalNetwork:
         self._port_base, self._collector_port = port_base, collector_port
         self._redis_urls = dict(redis_urls or {})
         self._settings = {name: dict(values) for name, values in (settings or {}).items()}
+        self._insecure, self._identities, self._admin = insecure, identities, admin
+        self._trust_domain = trust_domain
         self._fronts, self._tap, self._roster = fronts, tap, roster
         self._env = Env.of("kit", seed, frozen_at)
         self._ports = Ports()
         self._channels: dict[tuple[str, str], Channel] = {}
         self._outside: list[OtlpSink] = []
+        self._keeping: asyncio.Task[None] | None = None
         self.collector = collecting.Collector()
         self.store: EmbeddedStore | None = None
         """The embedded store, unless every service has a store of its own."""
@@ -110,6 +110,8 @@ class LocalNetwork:
         """Stop everything; nothing is left behind but data_dir."""
         if hasattr(self, "_posted"):
             self._posted.take_down()
+        if self._keeping:
+            self._keeping.cancel()
         for channel in self._channels.values():
             await channel.close()
         if hasattr(self, "_running"):
@@ -124,80 +126,11 @@ class LocalNetwork:
         if hasattr(self, "_folder"):
             self._folder.cleanup()
 
-    # What a cardholder does.
-
-    async def save_card(self, card: TestCard | str, customer: str = "customer-1") -> CardOnFile:
-        """Put a card on file at the merchant. card: a test card, or the name of one. CardNotSaved if it is refused."""
-        card = test_card(card) if isinstance(card, str) else card
-        return await self.cardholder(customer).save_card(card.pan, card.expiry)
-
-    async def checkout(
-        self, card: CardOnFile, amount: Money | str, *, key: str | None = None, traceparent: str | None = None
-    ) -> Payment:
-        """Pay with a card on file. amount: such as "12.40 USD". key: the idempotency key, a fresh one if not given."""
-        money = Money.parse(amount) if isinstance(amount, str) else amount
-        started = time.monotonic()
-        answer = await self.cardholder().pay(card.id, money, key or self._env.rng.hex(8), traceparent)
-        return await self.payment(answer, time.monotonic() - started)
-
-    def cardholder(self, customer: str = "customer-1") -> Cardholder:
-        """A customer, for calls that the kit has no method for."""
-        return Cardholder(self.channel("merchant"), self.channel("tsp"), customer)
-
-    # What an operator does.
-
-    async def open_account(self, balance: str = "100.00 USD", *, status: str = "OPEN") -> TestCard:
-        """Open an account with a new card. balance: what may be spent. status: as in TestCard."""
-        digits = f"99990000{self._env.rng.digits(7)}"
-        card = TestCard(
-            name="account",
-            pan=digits + luhn_digit(digits),
-            expiry="3011",
-            balance=Money.parse(balance),
-            outcome=ResponseCode.APPROVED,
-            note="opened by a test",
-        )
-        request = OpenAccountRequest(
-            pan=card.pan,
-            pan_expiry=card.expiry,
-            balance_minor=card.balance.minor,
-            currency=card.balance.currency.number,
-            status=f"ACCOUNT_STATUS_{status}",
-        )
-        opened = await self.stub(IssuerOperatorStub, "issuer", OPERATOR).OpenAccount(request)
-        if opened.response_code != ResponseCode.APPROVED:
-            # An account of that number was kept by data_dir, with another balance: draw another.
-            return await self.open_account(balance, status=status)
-        return card
-
-    async def account(self, card: TestCard) -> GetAccountResponse:
-        """How the account behind a card stands."""
-        operator = self.stub(IssuerOperatorStub, "issuer", OPERATOR)
-        account: GetAccountResponse = await operator.GetAccount(GetAccountRequest(pan=card.pan))
-        return account
-
-    async def balance(self, card: TestCard) -> Money:
-        """What may be spent with a card now."""
-        account = await self.account(card)
-        return Money(account.available_minor, Currency.of(account.currency))
+    # What a test of the network itself does.
 
     async def trace(self, trace_id: str) -> Trace:
         """A trace, by its identifier, once it is complete."""
         return await self.collector.find(trace_id, TRACE_TIMEOUT_S)
-
-    async def payment(self, answer: CheckoutResponse, elapsed_s: float = 0.0) -> Payment:
-        """What a test asserts about an answer of the merchant."""
-        return Payment(
-            ResponseCode(answer.response_code),
-            answer.notice,
-            answer.auth_code,
-            answer.rrn,
-            answer.pan_last_four,
-            await self.trace(answer.trace_id),
-            elapsed_s,
-        )
-
-    # What a test of the network itself does.
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -218,17 +151,31 @@ class LocalNetwork:
         """Move the clock of all services on, at once. ValueError if that is not forwards."""
         self._clock.advance(by)
 
-    def stub(self, stub: type[S], service: str, as_: str = ANYONE) -> S:
-        """A generated stub for a service, asking as somebody: "merchant", "network", "operator" …"""
-        return stub(self.channel(service, as_))  # type: ignore[call-arg]
+    @property
+    def admin_addresses(self) -> Mapping[str, str]:
+        """The host:port of each admin door."""
+        return self._wiring.admin_addresses
 
-    def channel(self, service: str, as_: str = ANYONE) -> Channel:
+    @property
+    def identities(self) -> str:
+        """The folder of all identities; empty for plain text."""
+        return self._wiring.identities
+
+    def presented(self, as_: str) -> Identity | str:
+        """What somebody shows who asks: an identity, or a mere name in plain text."""
+        return self._wiring.presented(as_)
+
+    def grpc_channel(self, service: str, as_: str = CARDHOLDER) -> grpc.aio.Channel:
+        """A channel of grpcio's own to a service or the collector, for a client of yours. Close it yourself."""
+        address = self._collector_address if service == COLLECTOR else self._wiring.address(service, as_)
+        shown = self._wiring.presented(as_)
+        return open_channel(service, address, None if isinstance(shown, str) else shown.papers)
+
+    def channel(self, service: str, as_: str = CARDHOLDER) -> Channel:
         """A channel to a service, asking as somebody."""
         if (service, as_) not in self._channels:
-            credential = self._wiring.credentials.get(as_)
-            link = self._running.link(service)
-            channel = Channel(link, self._env, credential=credential, timeout_s=CALL_TIMEOUT_S)
-            self._channels[service, as_] = channel
+            link = self._running.link(service, as_)
+            self._channels[service, as_] = Channel(link, self._env, timeout_s=CALL_TIMEOUT_S)
         return self._channels[service, as_]
 
     async def _start(self) -> None:
@@ -237,11 +184,15 @@ class LocalNetwork:
             self.store = EmbeddedStore.start(self._data_dir, SERVICES)
             self._redis_urls = {name: self.store.url(name) for name in SERVICES} | self._redis_urls
         self._clock.prepare(Path(self._folder.name), self._data_dir)
+        identities = await self._identified()
         self._collecting: grpc.aio.Server
-        self._collecting, self._collector_address = await self._listen_for_spans()
+        self._collecting, self._collector_address = await self._listen_for_spans(identities)
         self._wiring = Wiring(
-            addresses=self._take_ports(),
+            addresses=self._take_ports(SERVICES, 0),
+            admin_addresses=self._take_ports(WITH_ADMIN_DOOR, ADMIN_OFFSET) if self._admin else {},
+            identities=identities,
             store_urls=self._redis_urls,
+            trust_domain=self._trust_domain,
             collector=self._collector_address,
             seed=self._seed,
             frozen_at=self._frozen_at,
@@ -262,14 +213,28 @@ class LocalNetwork:
             return InProcess(self._wiring, [self.collector, *self._outside], fronts=self._fronts, tap=self._tap)
         return Processes(self._wiring, Path(self._folder.name))
 
-    async def _listen_for_spans(self) -> tuple[grpc.aio.Server, str]:
+    async def _identified(self) -> str:
+        """The folder of all identities; empty for plain text. Those that are made here are kept fresh."""
+        if self._insecure:
+            return ""
+        if self._identities:
+            return str(self._identities)
+        folder = Path(self._folder.name, "identities")
+        registry = Registry(folder, Clock(), domain=self._trust_domain)
+        registry.issue()
+        self._keeping = asyncio.create_task(registry.keep())
+        return str(folder)
+
+    async def _listen_for_spans(self, identities: str) -> tuple[grpc.aio.Server, str]:
         address = self._ports.take(self._collector_port, "choose another with --otlp-port")
-        server, _ = await collecting.listen(self.collector, self._env, address)
+        as_ = Identity(Path(identities, COLLECTOR)) if identities else COLLECTOR
+        server, _ = await collecting.listen(self.collector, self._env, [address], as_, self._trust_domain)
         return server, address
 
-    def _take_ports(self) -> dict[str, str]:
+    def _take_ports(self, services: Sequence[str], further: int) -> dict[str, str]:
         base = self._port_base
-        return {name: self._ports.take(base + offset if base else 0) for offset, name in enumerate(SERVICES)}
+        places = {name: base + SERVICES.index(name) + further if base else 0 for name in services}
+        return {name: self._ports.take(place) for name, place in places.items()}
 
     def _extra(self) -> dict[str, dict[str, str]]:
         extra: dict[str, dict[str, str]] = {name: {} for name in SERVICES}

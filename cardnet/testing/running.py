@@ -2,17 +2,17 @@
 
 import asyncio
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import grpc.aio
-
-from cardnet.config import read
+from cardnet.config import ServiceConfig, read
+from cardnet.confinement import keep_secrets_in
+from cardnet.doors import Doors
 from cardnet.env import Env
 from cardnet.errors import Unavailable
-from cardnet.server import GRACE_S, listen
-from cardnet.service import Service
+from cardnet.service import Connect, Service
 from cardnet.steps import SERVICES
 from cardnet.testing.processes import ServiceProcess
 from cardnet.testing.wiring import Wiring
@@ -37,8 +37,8 @@ class Running(Protocol):
         """Stop them all."""
         ...
 
-    def link(self, service: str) -> Link:
-        """A way to ask one of them."""
+    def link(self, service: str, as_: str) -> Link:
+        """A way to ask one of them, as somebody."""
         ...
 
 
@@ -63,8 +63,8 @@ class Processes:
         for process in self.processes.values():
             await process.stop()
 
-    def link(self, service: str) -> Link:
-        return GrpcLink(service, self._wiring.addresses[service])
+    def link(self, service: str, as_: str) -> Link:
+        return GrpcLink(service, self._wiring.address(service, as_), self._wiring.presented(as_))
 
 
 class InProcess:
@@ -77,33 +77,33 @@ class InProcess:
         self._fronts = fronts
         self._tap = tap
         self._services: dict[str, Service] = {}
-        self._servers: list[grpc.aio.Server] = []
+        self._doors: list[Doors] = []
 
     async def start(self) -> None:
+        if self._fronts:
+            keep_secrets_in(os.environ)
         for name in START_ORDER:
-            service = self._services[name] = self._built(name)
+            config = read(_app(name).Config, name, self._wiring.settings(name))
+            service = self._services[name] = self._built(name, config)
             await service.start()
             if self._fronts:
-                server, _ = await listen(service, self._wiring.addresses[name])
-                self._servers.append(server)
+                doors = Doors(service, config, self._wiring.presented(name))
+                await doors.open()
+                self._doors.append(doors)
 
     async def stop(self) -> None:
-        for service in self._services.values():
-            service.border.stop_streams()  # or they would take all of the grace
-        for server in self._servers:
-            await server.stop(GRACE_S)
+        await asyncio.gather(*(doors.close() for doors in self._doors))
         for name in reversed(self._services):
             await self._services[name].stop()
 
-    def link(self, service: str) -> Link:
-        link = InProcessLink(service, self._services[service].border)
+    def link(self, service: str, as_: str) -> Link:
+        link = InProcessLink(service, self._services[service].border_for(as_), as_)
         return self._tap(service, link) if self._tap else link
 
-    def _built(self, name: str) -> Service:
-        app = _app(name)
-        config = read(app.Config, name, self._wiring.settings(name))
+    def _built(self, name: str, config: ServiceConfig) -> Service:
         env = Env.of(name, config.seed, config.frozen_at, config.clock_file)
-        service: Service = app.build(config, env, self._sinks, lambda neighbour, _address: self.link(neighbour))
+        connect: Connect = lambda neighbour, _address: self.link(neighbour, name)  # noqa: E731
+        service: Service = _app(name).build(config, env, self._sinks, connect)
         return service
 
 

@@ -1,12 +1,12 @@
-"""How the five services of one network are told of each other: addresses, credentials and stores, as settings."""
+"""How the five services of one network are told of each other: addresses, identities and stores, as settings."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from cardnet.identity import DISCLOSER, OPERATOR, digest
-from cardnet.roster import CREDENTIALS, Roster
-from cardnet.steps import SERVICES
+from cardnet.certificates import Identity
+from cardnet.identity import TRUST_DOMAIN, Door, door_of
+from cardnet.roster import Roster
 
 NEIGHBOURS = {
     "merchant": ("acquirer", "tsp"),
@@ -17,63 +17,65 @@ NEIGHBOURS = {
 }
 """Whom each service asks."""
 
-CALLERS = {
-    "merchant": (),
-    "acquirer": ("merchant", "other-merchant"),
-    "network": ("acquirer",),
-    "tsp": ("merchant", "other-merchant", "network", "issuer", "other-issuer", OPERATOR, DISCLOSER),
-    "issuer": ("network", "tsp", OPERATOR),
-}
-"""Whom each service lets in, besides anyone. "other-merchant" is a second merchant, for tests of domain controls."""
+WITH_ADMIN_DOOR = ("tsp", "issuer")
+"""Those who have something to administer."""
 
 
-def _credentials() -> dict[str, str]:
-    return {
-        name: secrets.token_urlsafe(24) for name in (*SERVICES, OPERATOR, DISCLOSER, "other-merchant", "other-issuer")
-    }
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wiring:
-    """One network's settings. addresses: each service's host:port. store_urls: each service's own store."""
+    """One network's settings."""
 
     addresses: Mapping[str, str]
+    """Each service's host:port."""
+    admin_addresses: Mapping[str, str] = field(default_factory=dict)
+    """The host:port of each admin door; empty for none."""
     store_urls: Mapping[str, str]
+    """Each service's own store."""
+    identities: str = ""
+    """The folder of all identities; empty for plain text."""
+    trust_domain: str = TRUST_DOMAIN
     collector: str = ""
     seed: str = ""
     frozen_at: str = ""
     clock_file: str = ""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """More settings of a service, by their field names: {"tsp": {"cryptogram_validation": "issuer"}}."""
-    credentials: Mapping[str, str] = field(default_factory=_credentials)
 
     def settings(self, service: str) -> dict[str, str]:
         """The environment variables of a service."""
-        callers = (f"{name}={digest(self.credentials[name])}" for name in CALLERS[service])
-        own = {
+        values = {
             "listen": self.addresses[service],
+            "admin_listen": self.admin_addresses.get(service, ""),
             "redis_url": self.store_urls[service],
-            "credential": self.credentials[service],
-            "callers": ",".join(callers),
-            **{neighbour: self.addresses[neighbour] for neighbour in NEIGHBOURS[service]},
-            **self.extra.get(service, {}),
-        }
-        common = {
+            "identity": str(Path(self.identities, service)) if self.identities else "",
+            "insecure": "" if self.identities else "1",
+            "trust_domain": self.trust_domain,
             "collector": self.collector,
             "seed": self.seed,
             "frozen_at": self.frozen_at,
             "clock_file": self.clock_file,
+            **{neighbour: self.addresses[neighbour] for neighbour in NEIGHBOURS[service]},
+            **self.extra.get(service, {}),
         }
         prefix = f"CARDNET_{service.upper()}_"
-        return {f"{prefix}{name.upper()}": value for name, value in {**common, **own}.items() if value}
+        return {f"{prefix}{name.upper()}": value for name, value in values.items() if value}
+
+    def address(self, service: str, as_: str) -> str:
+        """The door of a service at which somebody comes in. KeyError where there is no such door."""
+        return (self.admin_addresses if door_of(as_) is Door.ADMIN else self.addresses)[service]
+
+    def presented(self, as_: str) -> Identity | str:
+        """What somebody shows who asks: an identity, or a mere name in plain text."""
+        return Identity(Path(self.identities, as_)) if self.identities else as_
 
     def roster(self) -> Roster:
         """What commands on this machine are told of the network."""
         tsp = self.extra.get("tsp", {})
         return Roster(
             services=dict(self.addresses),
+            admin=dict(self.admin_addresses),
             collector=self.collector,
-            credentials={name: self.credentials[name] for name in CREDENTIALS},
+            identities=self.identities,
             clock_file=self.clock_file,
             frozen_at=self.frozen_at,
             audit_file=tsp.get("audit_file", ""),

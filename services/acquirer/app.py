@@ -11,7 +11,6 @@ from cardnet.store import Store
 from cardnet.trace import Sink
 from cardnet.v1.acquirer_pb2_grpc import add_AcquirerServicer_to_server
 from cardnet.v1.network_pb2_grpc import NetworkStub
-from cardnet.wire import GrpcLink
 from services.acquirer.servicer import AcquirerServicer
 from services.acquirer.store import LIBRARIES
 
@@ -28,9 +27,9 @@ class Config(ServiceConfig):
     """How long the network may take: longer than it waits for those behind it, shorter than the merchant waits."""
 
 
-def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
+def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The acquirer, ready to be started."""
-    store = Store(config.redis_url, *LIBRARIES, owner="acquirer")
+    store = Store(config.redis_url, *LIBRARIES, owner="acquirer", timeout_s=config.store_timeout_s)
     service = Service("acquirer", config, env, store, sinks, connect)
     network = NetworkStub(service.channel("network", config.network, config.network_timeout_s))
     servicer = AcquirerServicer(config.acquirer_id, network, Journal(store, "acquirer"), env.clock)

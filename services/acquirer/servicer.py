@@ -7,7 +7,7 @@ from hashlib import sha256
 from cardnet.call import Call
 from cardnet.env import Clock
 from cardnet.errors import Fault, InProgress, InvalidField, NotPermitted, Unavailable
-from cardnet.journal import Due, Journal
+from cardnet.journal import Begun, Due, Journal
 from cardnet.response_code import ResponseCode
 from cardnet.reversals import Reversals
 from cardnet.v1.acquirer_pb2 import (
@@ -19,7 +19,7 @@ from cardnet.v1.acquirer_pb2 import (
 from cardnet.v1.acquirer_pb2_grpc import AcquirerServicer as AcquirerServicerBase
 from cardnet.v1.network_pb2 import RouteAuthorisationRequest, RouteAuthorisationResponse, RouteReversalRequest
 from cardnet.v1.network_pb2_grpc import NetworkStub
-from cardnet.v1.payment_pb2 import Initiator, TransactionKey
+from cardnet.v1.payment_pb2 import Initiator
 from services.acquirer.domain import MERCHANTS, Payment, RegisteredMerchant, acts_for, original_fault, refusal
 from services.acquirer.store import completed, payment_id, reversal_draft
 
@@ -53,9 +53,10 @@ class AcquirerServicer(AcquirerServicerBase):
 
         # A payment is made once, however often it comes. It is written down, and numbered, before anything is sent.
         id_ = payment_id(call.caller, request.merchant.merchant_id, request.payment_reference)
-        fingerprint = sha256(request.SerializeToString(deterministic=True)).digest()
-        draft = reversal_draft(request, self._acquirer_id, self._clock.now())
-        begun = await self._journal.begin(id_, fingerprint, draft.SerializeToString(), self._clock.wall_s())
+        draft = reversal_draft(request, self._acquirer_id, self._clock.now()).SerializeToString()
+        begun = await self._journal.begin(
+            id_, _fingerprint(request), draft, self._clock.wall_s(), body=_digest(request), again=call.again
+        )
         if begun.answer is not None:
             return SubmitPaymentResponse.FromString(begun.answer)
         if begun.abandoned:
@@ -66,12 +67,11 @@ class AcquirerServicer(AcquirerServicerBase):
         if code:
             answer = _refused(request, code)
         else:
-            routed = _routed(request, completed(draft, begun.number).transaction)
-            answer = _passed_on(await self._authorise(id_, routed))
+            answer = _passed_on(await self._authorise(id_, _routed(request, begun), begun.run))
 
         # Step 8: the answer is kept before it is given. If the payment was taken back meanwhile, nobody hears of it.
-        await self._journal.finish(id_, answer.SerializeToString(deterministic=True))
-        return answer
+        kept = await self._journal.finish(id_, answer.SerializeToString(deterministic=True), begun.run)
+        return SubmitPaymentResponse.FromString(kept)
 
     async def ReversePayment(self, request: ReversePaymentRequest, call: Call) -> ReversePaymentResponse:
         """Take a payment back, whether it came already or comes late."""
@@ -80,15 +80,15 @@ class AcquirerServicer(AcquirerServicerBase):
         await self.reversals.take_back(payment_id(call.caller, request.merchant_id, request.payment_reference))
         return ReversePaymentResponse(response_code=ResponseCode.APPROVED)
 
-    async def _authorise(self, id_: str, request: RouteAuthorisationRequest) -> RouteAuthorisationResponse:
+    async def _authorise(self, id_: str, request: RouteAuthorisationRequest, run: int) -> RouteAuthorisationResponse:
         try:
             return _belonging(request, await self._network.RouteAuthorisation(request))
         except (Unavailable, InProgress):
             # Perhaps it was approved. What the merchant was not told of is taken back.
-            await self.reversals.take_back(id_)
+            await self.reversals.give_up(id_, run)
             raise
         except Fault:
-            await self._journal.forget(id_)  # the network did not begin it
+            await self._journal.forget(id_, run)  # the network did not begin it
             raise
 
     async def _give_back(self, due: Due) -> None:
@@ -119,9 +119,23 @@ def _payment(request: SubmitPaymentRequest, caller: str) -> Payment:
     )
 
 
-def _routed(request: SubmitPaymentRequest, transaction: TransactionKey) -> RouteAuthorisationRequest:
+def _digest(request: SubmitPaymentRequest) -> bytes:
+    return sha256(request.SerializeToString(deterministic=True)).digest()
+
+
+def _fingerprint(request: SubmitPaymentRequest) -> bytes:
+    """What makes two payments one. Not the cryptogram: an instance of the shop that takes one up brings its own."""
+    payment = SubmitPaymentRequest()
+    payment.CopyFrom(request)
+    payment.token_data.ClearField("cryptogram")
+    return _digest(payment)
+
+
+def _routed(request: SubmitPaymentRequest, begun: Begun) -> RouteAuthorisationRequest:
+    # Whoever takes a payment up names it as it was named first: so it is known wherever it has been before.
     return RouteAuthorisationRequest(
-        transaction=transaction,
+        transaction=completed(RouteReversalRequest.FromString(begun.payload), begun.number).transaction,
+        repeat=begun.taken_up,
         token_data=request.token_data,
         merchant=request.merchant,
         amount_minor=request.amount_minor,

@@ -15,7 +15,6 @@ from cardnet.service import Connect, Service
 from cardnet.store import Store
 from cardnet.test_cards import TEST_CARDS, TestCard
 from cardnet.trace import Sink
-from cardnet.wire import GrpcLink
 from services.issuer import passcodes, store
 from services.issuer.cryptograms import Cryptograms
 from services.issuer.domain import Account, Status, TokenState, Verification
@@ -45,9 +44,11 @@ class Config(ServiceConfig):
     """How long a one-time passcode is good."""
 
 
-def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
+def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The issuer, ready to be started. SettingMissing if a key is not one."""
-    ledger_store = Store(config.redis_url, store.LIBRARY, passcodes.LIBRARY, owner="issuer")
+    ledger_store = Store(
+        config.redis_url, store.LIBRARY, passcodes.LIBRARY, owner="issuer", timeout_s=config.store_timeout_s
+    )
     service = Service("issuer", config, env, ledger_store, sinks, connect)
     key = account_key(config.account_key, config.keys_file)
     ledger = RedisLedger(ledger_store, key)
@@ -57,7 +58,7 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = Gr
     cryptograms = Cryptograms(_cryptogram_key(config))
 
     add_IssuerServicer_to_server(IssuerServicer(ledger, cryptograms, sent, env), service.border)
-    add_IssuerOperatorServicer_to_server(IssuerOperatorServicer(ledger, sent), service.border)
+    add_IssuerOperatorServicer_to_server(IssuerOperatorServicer(ledger, sent), service.admin)
     service.before_serving(ledger.recognise_key)
     if config.seed_cards:
         service.before_serving(lambda: _seed(ledger))

@@ -14,7 +14,6 @@ from cardnet.v1.acquirer_pb2_grpc import AcquirerStub
 from cardnet.v1.merchant_pb2_grpc import add_MerchantServicer_to_server
 from cardnet.v1.payment_pb2 import MerchantData
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
-from cardnet.wire import GrpcLink
 from services.merchant.servicer import MerchantServicer
 from services.merchant.store import LIBRARIES, RedisCardsOnFile
 
@@ -45,9 +44,9 @@ class Config(ServiceConfig):
     """How long the token service provider may take."""
 
 
-def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
+def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The merchant, ready to be started. InvalidField if the shop's own data break their rules."""
-    store = Store(config.redis_url, *LIBRARIES, owner="merchant")
+    store = Store(config.redis_url, *LIBRARIES, owner="merchant", timeout_s=config.store_timeout_s)
     service = Service("merchant", config, env, store, sinks, connect)
     servicer = MerchantServicer(
         _shop(config),

@@ -1,5 +1,6 @@
 """The merchant's calls: putting a card on file, confirming it, and steps 1, 2 and 9 of paying with it."""
 
+import asyncio
 from hashlib import sha256
 
 from cardnet.call import Call
@@ -42,6 +43,9 @@ from services.merchant.domain import (
     source_fault,
 )
 from services.merchant.store import RedisCardsOnFile
+
+LOOK_AGAIN_S = 0.1
+"""How often the acquirer is asked for the answer to a payment that another instance of this shop sent."""
 
 
 class MerchantServicer(MerchantServicerBase):
@@ -121,7 +125,7 @@ class MerchantServicer(MerchantServicerBase):
 
         # An order is paid once, however often it comes. It is written down before anything is sent.
         key, fingerprint = request.idempotency_key, sha256(_bytes(request)).digest()
-        begun = await self._journal.begin(key, fingerprint, b"", self._clock.wall_s())
+        begun = await self._journal.begin(key, fingerprint, b"", self._clock.wall_s(), again=call.again)
         if begun.answer is not None:
             return CheckoutResponse.FromString(begun.answer)
         if begun.abandoned:
@@ -133,15 +137,14 @@ class MerchantServicer(MerchantServicerBase):
         # Step 1: the site completes the order with what it has on file.
         request.merchant.CopyFrom(self._shop)
         if card:
-            await self._complete(request, card)
+            await self._complete(request, card, begun.run)
 
         # Step 2: the payment goes to the acquirer.
-        payment = await self._submit(request, entry_mode(card, begun_by_shop=bool(request.original_rrn)))
+        payment = await self._submit(request, entry_mode(card, begun_by_shop=bool(request.original_rrn)), begun.run)
 
         # Step 9: the customer is told. Who asks again under the same key is told the same.
         answer = _told(payment, call.trace.trace_id)
-        await self._journal.finish(key, _bytes(answer))
-        return answer
+        return CheckoutResponse.FromString(await self._journal.finish(key, _bytes(answer), begun.run))
 
     def _check(self, request: CheckoutRequest) -> None:
         fault = source_fault(card_on_file_id=bool(request.card_on_file_id), token_data=request.HasField("token_data"))
@@ -162,7 +165,7 @@ class MerchantServicer(MerchantServicerBase):
             raise _not_on_file()
         return card
 
-    async def _complete(self, request: CheckoutRequest, card: CardOnFile) -> None:
+    async def _complete(self, request: CheckoutRequest, card: CardOnFile, run: int) -> None:
         """Put the token data into the order itself, so that step 1 shows them.
 
         Where no cryptogram is made the payment goes without: it is optional for cards on file (EMVCo framework 2.3,
@@ -171,7 +174,8 @@ class MerchantServicer(MerchantServicerBase):
         try:
             made = await self._cryptogram(request, card)
         except Fault:
-            await self._journal.forget(request.idempotency_key)  # nothing was sent: the key may be used again
+            # This run sent nothing: if it is the only one, the key may be used again.
+            await self._journal.forget(request.idempotency_key, run)
             raise
         request.token_data.CopyFrom(
             TokenData(
@@ -199,7 +203,7 @@ class MerchantServicer(MerchantServicerBase):
         )
         return made
 
-    async def _submit(self, request: CheckoutRequest, pos_entry_mode: int) -> SubmitPaymentResponse:
+    async def _submit(self, request: CheckoutRequest, pos_entry_mode: int, run: int) -> SubmitPaymentResponse:
         payment = SubmitPaymentRequest(
             payment_reference=request.idempotency_key,
             token_data=request.token_data,
@@ -209,14 +213,25 @@ class MerchantServicer(MerchantServicerBase):
             pos_entry_mode=pos_entry_mode,  # type: ignore[arg-type]  # an enumeration's number is its value
         )
         try:
-            return _belonging(payment, await self._acquirer.SubmitPayment(payment))
+            return _belonging(payment, await self._answered(payment, run))
         except (Unavailable, InProgress):
             # Perhaps it was approved. What nobody was told of is taken back.
-            await self.reversals.take_back(request.idempotency_key)
+            await self.reversals.give_up(request.idempotency_key, run)
             raise
         except Fault:
-            await self._journal.forget(request.idempotency_key)  # the acquirer did not begin it
+            await self._journal.forget(request.idempotency_key, run)  # the acquirer did not begin it
             raise
+
+    async def _answered(self, payment: SubmitPaymentRequest, run: int) -> SubmitPaymentResponse:
+        """The acquirer's answer. Where another instance has sent it the payment, wait for the answer to that."""
+        while True:
+            try:
+                response: SubmitPaymentResponse = await self._acquirer.SubmitPayment(payment)
+                return response
+            except InProgress:
+                if run == 1:
+                    raise
+                await asyncio.sleep(LOOK_AGAIN_S)  # until there is no time left to ask, which is a fault too
 
     async def _give_back(self, due: Due) -> None:
         answer = await self._acquirer.ReversePayment(

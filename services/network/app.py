@@ -12,7 +12,6 @@ from cardnet.service import Connect, Service
 from cardnet.store import Store
 from cardnet.trace import Sink
 from cardnet.v1.network_pb2_grpc import add_NetworkServicer_to_server
-from cardnet.wire import GrpcLink
 from services.network.servicer import NetworkServicer
 from services.network.store import LIBRARIES, ReversalBook
 
@@ -31,9 +30,9 @@ class Config(ServiceConfig):
     """How long the issuer may take before the network answers 91 in its place."""
 
 
-def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
+def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The network, ready to be started."""
-    store = Store(config.redis_url, *LIBRARIES, owner="network")
+    store = Store(config.redis_url, *LIBRARIES, owner="network", timeout_s=config.store_timeout_s)
     service = Service("network", config, env, store, sinks, connect)
     tsp = TokenVaultStub(service.channel("tsp", config.tsp, config.tsp_timeout_s))
     issuer = IssuerStub(service.channel("issuer", config.issuer, config.issuer_timeout_s))

@@ -7,8 +7,9 @@ from cardnet.cde.v1.issuer_pb2 import AuthoriseRequest, AuthoriseResponse, Rever
 from cardnet.cde.v1.issuer_pb2_grpc import IssuerStub
 from cardnet.cde.v1.token_vault_pb2 import RecallTransactionRequest
 from cardnet.cde.v1.token_vault_pb2_grpc import TokenVaultStub
-from cardnet.errors import Unavailable
+from cardnet.errors import Overloaded, Unavailable
 from cardnet.journal import Due
+from cardnet.response_code import ResponseCode
 from cardnet.v1.network_pb2 import (
     RouteAuthorisationRequest,
     RouteAuthorisationResponse,
@@ -38,25 +39,40 @@ class NetworkServicer(NetworkServicerBase):
 
     async def RouteAuthorisation(self, request: RouteAuthorisationRequest, call: Call) -> RouteAuthorisationResponse:
         """Steps 4 to 7: find the PAN behind a token, ask its issuer, hide the PAN again."""
+        # Of a payment that comes again nobody knows how far it came before, with another instance.
+        again = call.again or request.repeat
+        try:
+            return await self._route(request, again)
+        except Overloaded:
+            if again:
+                await self._reversed_unless_approved(request)
+            raise
+
+    async def _route(self, request: RouteAuthorisationRequest, again: bool) -> RouteAuthorisationResponse:
         # Step 4: only the TSP knows the PAN, and tells it within the token's own domain alone.
         try:
             card = await self._tsp.Detokenise(detokenisation_of(request))
+            refusal = card.response_code if card.refusal else ""
         except Unavailable:
-            return answer_without_card(request, WITHOUT_TSP)
-        if card.refusal:
-            return answer_without_card(request, card.response_code)
+            refusal = WITHOUT_TSP
+        if refusal:
+            approved = again and await self._reversed_unless_approved(request)
+            return approved or answer_without_card(request, refusal)
 
         # Steps 5 and 6: the issuer decides about its own account.
         try:
             decision = await self._ask_issuer(pan_authorisation_of(request, card))
         except Unavailable:
             # It may hold the amount and we shall never know: answer in its place, and have the hold given back.
-            await self._book.note(reversal_of(request))
-            self.on_reversal_noted()
-            return token_answer(request, card, WITHOUT_ISSUER, auth_code="")
+            approved = await self._reversed_unless_approved(request)
+            return approved or token_answer(request, card, WITHOUT_ISSUER, auth_code="")
 
         # Step 7: the answer carries the token. Of the PAN, the last four digits go back.
-        return token_answer(request, card, decision.response_code, decision.auth_code)
+        answer = token_answer(request, card, decision.response_code, decision.auth_code)
+        if again and answer.response_code == ResponseCode.APPROVED:
+            # Perhaps whoever had it before got no answer from the issuer, and the hold is being given back.
+            return await self._book.approve(answer) or token_answer(request, card, WITHOUT_ISSUER, auth_code="")
+        return answer
 
     async def RouteReversal(self, request: RouteReversalRequest, call: Call) -> RouteReversalResponse:
         """Find the PAN in the TSP's history and have its issuer give the hold back."""
@@ -67,6 +83,12 @@ class NetworkServicer(NetworkServicerBase):
         answer = await self._reverse(RouteReversalRequest.FromString(due.payload))
         if not settles(answer.response_code):
             raise Unavailable("REVERSAL_NOT_TAKEN_ON", "the issuer did not take a reversal on")
+
+    async def _reversed_unless_approved(self, request: RouteAuthorisationRequest) -> RouteAuthorisationResponse | None:
+        """Have what may be held given back; where another instance approved it when it came again, its answer."""
+        approved = await self._book.note(reversal_of(request))
+        self.on_reversal_noted()
+        return approved
 
     async def _ask_issuer(self, request: AuthoriseRequest) -> AuthoriseResponse:
         response: AuthoriseResponse = await self._issuer.Authorise(request)

@@ -9,7 +9,6 @@ from cardnet.cde.v1.token_operator_pb2_grpc import add_TokenOperatorServicer_to_
 from cardnet.cde.v1.token_vault_pb2_grpc import add_TokenDisclosureServicer_to_server, add_TokenVaultServicer_to_server
 from cardnet.config import ServiceConfig, SettingMissing
 from cardnet.env import Env
-from cardnet.identity import Callers
 from cardnet.service import Connect, Service
 from cardnet.store import Store
 from cardnet.trace import Sink
@@ -18,8 +17,7 @@ from cardnet.v1.token_lifecycle_pb2_grpc import (
     add_TokenNotificationsServicer_to_server,
 )
 from cardnet.v1.token_service_pb2_grpc import add_TokenServiceServicer_to_server
-from cardnet.wire import GrpcLink
-from services.tsp import holdings, keyring
+from services.tsp import holdings, keyring, turns
 from services.tsp import notifications as telling
 from services.tsp import vault as keeping
 from services.tsp.audit import AuditLog
@@ -42,7 +40,7 @@ from services.tsp.uses import Uses
 from services.tsp.vault import RedisVault
 from services.tsp.webhooks import Webhooks
 
-LIBRARIES = (keeping.LIBRARY, telling.LIBRARY, keyring.LIBRARY, holdings.LIBRARY)
+LIBRARIES = (keeping.LIBRARY, telling.LIBRARY, keyring.LIBRARY, holdings.LIBRARY, turns.LIBRARY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ class Config(ServiceConfig):
     """Whether amounts that end in 77 and a response code bring that refusal about (services/tsp/policy.py)."""
 
 
-def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = GrpcLink) -> Service:
+def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
     """The token service provider, ready to be started. SettingMissing if a setting is of no use."""
     if config.cryptogram_validation not in ("tsp", "issuer"):
         raise SettingMissing("CARDNET_TSP_CRYPTOGRAM_VALIDATION must be tsp or issuer")
@@ -91,7 +89,7 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = Gr
         amounts_decide=config.amounts_decide,
         answers_alike=config.answers_alike,
     )
-    store = Store(config.redis_url, *LIBRARIES, owner="tsp")
+    store = Store(config.redis_url, *LIBRARIES, owner="tsp", timeout_s=config.store_timeout_s)
     service = Service("tsp", config, env, store, sinks, connect)
     issuer = IssuerStub(service.channel("issuer", config.issuer, config.issuer_timeout_s))
 
@@ -105,12 +103,12 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = Gr
     cards = Cards(store, keys, env.rng)
     vault = RedisVault(store, keys, audit, cards, env)
     uses = Uses(store, keys)
-    requestors = Requestors(store, keys, Callers.parse(config.callers).names)
+    requestors = Requestors(store, keys)
     office.also(requestors.reseal)
     probes = Probes(env.clock, config.most_probes)
 
     notifications = Notifications(store)
-    webhooks = Webhooks(store, notifications, requestors, env.clock)
+    webhooks = Webhooks(store, notifications, requestors, env.clock, office.turns)
     service.beside(Relay(store, notifications, vault.changed).run)
     service.beside(webhooks.run)
 
@@ -119,11 +117,13 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect = Gr
     add_TokenServiceServicer_to_server(requesting, service.border)
     vault_servicer = TokenVaultServicer(vault, uses, cards, keys, audit, probes, env.clock, policy)
     add_TokenVaultServicer_to_server(vault_servicer, service.border)
-    add_TokenDisclosureServicer_to_server(TokenDisclosureServicer(vault, audit, probes), service.border)
-    add_TokenLifecycleServicer_to_server(TokenLifecycleServicer(vault, requestors, probes, env.clock), service.border)
-    add_PanLifecycleServicer_to_server(PanLifecycleServicer(vault, cards), service.border)
+    add_TokenDisclosureServicer_to_server(TokenDisclosureServicer(vault, audit, probes), service.admin)
+    for border in (service.border, service.admin):  # the operator may do what requestors and issuers do
+        lifecycle = TokenLifecycleServicer(vault, requestors, probes, env.clock)
+        add_TokenLifecycleServicer_to_server(lifecycle, border)
+        add_PanLifecycleServicer_to_server(PanLifecycleServicer(vault, cards), border)
     follow = TokenNotificationsServicer(notifications, requestors)
     add_TokenNotificationsServicer_to_server(follow, service.border)
     operator = TokenOperatorServicer(vault, requestors, store, office, webhooks.wake)
-    add_TokenOperatorServicer_to_server(operator, service.border)
+    add_TokenOperatorServicer_to_server(operator, service.admin)
     return service

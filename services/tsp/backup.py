@@ -18,6 +18,7 @@ from typing import IO
 from cardnet.rules import MOST_SEALED_BYTES
 from cardnet.store import Store
 from services.tsp.kek import derived
+from services.tsp.turns import is_turn
 
 _HEADER = b"cardnet.backup.v1\n"
 _END = b"\0"
@@ -27,7 +28,7 @@ _AT_ONCE = 128
 
 PATTERN = "tsp:*"
 OF_THE_RUN = frozenset({"tsp:{keyring}:instances", "tsp:{keyring}:restoring"})
-"""What belongs to the processes that run, and not to the vault."""
+"""What belongs to the processes that run, and not to the vault; their turns do too."""
 
 _TYPES = {b"string": b"s", b"hash": b"h", b"set": b"m", b"list": b"l", b"zset": b"z"}
 _WRITES = {b"s": "SET", b"h": "HSET", b"m": "SADD", b"l": "RPUSH", b"z": "ZADD"}
@@ -68,14 +69,10 @@ def begins(chunk: bytes) -> bool:
 
 async def names_of(store: Store) -> AsyncIterator[str]:
     """The keys of the store that make up the vault, each once at least."""
-    cursor = b"0"
-    while True:
-        cursor, names = await store.command("SCAN", cursor, "MATCH", PATTERN, "COUNT", 1_000)
+    async for names in store.names(PATTERN):
         for name in names:
-            if name.decode() not in OF_THE_RUN:
+            if name.decode() not in OF_THE_RUN and not is_turn(name.decode()):
                 yield name.decode()
-        if cursor == b"0":
-            return
 
 
 class Restoration:

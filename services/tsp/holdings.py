@@ -25,9 +25,6 @@ RECORDS, HISTORIES, CARDS = "tsp:{*}:record", "tsp:{*}:history", "tsp:{*}:card"
 AT_ONCE = 64
 """So many are brought over at a time: authorisations wait behind no more than that."""
 
-_LOOK = 1_000
-"""About so many keys of the store are looked at in one step of a search."""
-
 _HELD = {Purpose.DATA: RECORDS, Purpose.HISTORY: HISTORIES, Purpose.TOKEN_INDEX: RECORDS, Purpose.PAN_INDEX: CARDS}
 
 
@@ -43,12 +40,12 @@ class Holdings:
         """How many things stand under the keys of a purpose, as far as a look can tell."""
         if purpose not in _HELD:
             return 0
-        found = sum([len(names) async for names in self._search(_HELD[purpose])])
+        found = sum([len(names) async for names in self._store.names(_HELD[purpose])])
         return 2 * found if purpose in (Purpose.TOKEN_INDEX, Purpose.PAN_INDEX) else found  # entered there, gone here
 
     async def any(self, pattern: str) -> bool:
         """Whether the store has something of this pattern."""
-        async for _ in self._search(pattern):
+        async for _ in self._store.names(pattern):
             return True
         return False
 
@@ -197,19 +194,9 @@ class Holdings:
             with self._keys.using():
                 return await move(name.decode().partition("{")[2].partition("}")[0])
 
-        async for names in self._search(pattern):
+        async for names in self._store.names(pattern):
             for some in _slices(names):
                 yield sum(await asyncio.gather(*map(one, some)))
-
-    async def _search(self, pattern: str) -> AsyncIterator[list[bytes]]:
-        """The names of a pattern. What is there all the time comes at least once."""
-        cursor = b"0"
-        while True:
-            cursor, names = await self._store.command("SCAN", cursor, "MATCH", pattern, "COUNT", _LOOK)
-            if names:
-                yield names
-            if cursor == b"0":
-                return
 
 
 _SEALED: dict[Purpose, tuple[str, Callable[[Holdings, str], Awaitable[int]]]] = {

@@ -57,16 +57,23 @@ class KekFile:
 
     def next_key(self) -> bytes | None:
         """The key of a rotation that was begun and perhaps not finished."""
-        return _read(self._next) if self._next.exists() else None
+        try:
+            return _read(self._next)
+        except SettingMissing:
+            if self._next.exists():
+                raise
+            return None
 
     def prepare(self, key: bytes) -> None:
-        """Put the next key beside the file."""
+        """Put the next key beside the file. OSError where nothing can be written there."""
         self._next.unlink(missing_ok=True)
         _write_once(self._next, key)
 
-    def settle(self) -> None:
-        """The next key is the key now."""
-        self._next.replace(self._path)
+    def settle(self, key: bytes) -> None:
+        """The next key is the key now, if this is the next key; another instance may have settled it."""
+        with suppress(FileNotFoundError):
+            if self.next_key() == key:
+                self._next.replace(self._path)
 
 
 def kek_provider(kek: str, file: str, create: bool, provider: str) -> KekProvider | None:

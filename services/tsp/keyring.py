@@ -146,9 +146,9 @@ class Keyring:
             )
         )
 
-    def with_settled(self, purpose: Purpose) -> "Keyring":
-        """With the rotation of a purpose over, although its old keys are still there for reading."""
-        return self._next(tuple(replace(key, settled=True) if _reads(key, purpose) else key for key in self.keys))
+    def with_settled(self, old: tuple[Key, ...]) -> "Keyring":
+        """With the rotation over that replaced these keys, although they are still there for reading."""
+        return self._next(tuple(replace(key, settled=True) if key in old else key for key in self.keys))
 
     def with_destroyed(self, gone: tuple[Key, ...], now: datetime) -> "Keyring":
         """Without the bytes of these keys."""
@@ -254,10 +254,6 @@ def _key(kept: dict[str, Any], kek: bytes) -> Key:
         settled=kept["settled"],
         secret=aes_key_unwrap_with_padding(kek, held) if held else b"",
     )
-
-
-def _reads(key: Key, purpose: Purpose) -> bool:
-    return key.purpose is purpose and key.state is KeyState.READING
 
 
 def _check(kek: bytes) -> str:

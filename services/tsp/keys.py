@@ -5,8 +5,9 @@ key-encryption key has the cards.
 """
 
 import asyncio
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from cryptography.exceptions import InvalidTag
@@ -52,6 +53,10 @@ class KeySet:
         self._using = Using()
         self._left: list[Using] = []
         self._generated: Future[bytes] | None = None
+        self._trusted_until = math.inf
+        self._renew: Callable[[], Awaitable[None]] | None = None
+        self.openings = 0
+        """Goes up by one when the keys are forgotten: what was found with them need not be so afterwards."""
 
     @property
     def sealed(self) -> bool:
@@ -91,13 +96,15 @@ class KeySet:
     def lock(self) -> None:
         """Forget all keys: the vault is sealed."""
         self._open = None
+        self.openings += 1
         self._generated = None
         self._end_epoch()
 
     async def refresh(self) -> None:
         """Take over what other instances changed in the keyring.
 
-        Unavailable if it is damaged or an older one; under another key-encryption key the vault is sealed.
+        Unavailable if it is damaged or an older one, or VAULT_REWRAPPED: under another key-encryption key, which is to
+        be brought with `open`.
         """
         now = self._opened()
         held = await self._kept.read()
@@ -127,6 +134,19 @@ class KeySet:
         A key is destroyed, and what stood under an old name removed, only when all have left who entered before.
         """
         return self._using
+
+    def renewed_by(self, renew: Callable[[], Awaitable[None]]) -> None:
+        """Have the keys looked at again, by this, whenever they are used after `trust_until`."""
+        self._renew = renew
+
+    def trust_until(self, moment_s: float) -> None:
+        """Until when other instances wait for this one before they destroy a key: on the event loop's clock."""
+        self._trusted_until = moment_s
+
+    async def up_to_date(self) -> None:
+        """Look at the keyring before it is used, if this process stood still for so long that it may have changed."""
+        if self._renew and self._open and asyncio.get_running_loop().time() > self._trusted_until:
+            await self._renew()
 
     async def grace(self) -> None:
         """Wait until nobody uses the keys as they were before the last change."""
@@ -196,6 +216,7 @@ class KeySet:
 
     async def card_key(self) -> CardKey:
         """The key that cards are encrypted to. The first one is made meanwhile, in a thread, and waited for here."""
+        await self.up_to_date()
         card = self._keyed().card
         if card is None and self._generated:
             await self._add_card_key(await asyncio.shield(asyncio.wrap_future(self._generated)))
@@ -228,8 +249,9 @@ class KeySet:
         try:
             ring = unwrapped(held, now.kek)
         except WrongKek:
-            self.lock()
-            raise _sealed() from None
+            raise Unavailable(
+                "VAULT_REWRAPPED", "the key-encryption key was rotated elsewhere: bring the new one"
+            ) from None
         except VaultShut as problem:
             raise Unavailable("KEYRING_DAMAGED", str(problem)) from None
         if ring.vault != now.ring.vault or ring.revision < now.ring.revision:

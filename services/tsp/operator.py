@@ -49,7 +49,7 @@ class TokenOperatorServicer(KeyDesk, TokenOperatorServicerBase):
         cursor = _cursor_of(request.page)
         page = pb.ListTokensResponse()
         for _ in range(_STEPS):
-            cursor, names = await self._store.command("SCAN", cursor, "MATCH", "tsp:{*}:record", "COUNT", PAGE)
+            cursor, names = await self._store.scan(cursor, "tsp:{*}:record", PAGE)
             for name in names:
                 entry = await self._vault.named(name.decode().removeprefix("tsp:{").removesuffix("}:record"))
                 if entry and request.token_requestor_id in ("", entry.record.token_requestor_id):

@@ -8,12 +8,11 @@ issued from then on. A registration never changes, so what was read once may be 
 """
 
 import json
-from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple
 
 from cardnet.errors import InvalidField, NotPermitted, Unavailable
-from cardnet.identity import MERCHANT, role_of
+from cardnet.identity import MERCHANT, is_name, role_of
 from cardnet.store import Store
 from services.tsp.domain import Domain, EntryMode, Location, Requestor, Usage
 from services.tsp.keys import KeySet
@@ -78,15 +77,17 @@ class Requestors:
     Those from the start stand in the code: they need neither store nor keys.
     """
 
-    def __init__(self, store: Store, keys: KeySet, callers: Collection[str]) -> None:
-        """callers: the names of all whom this service knows; only they can have an identifier."""
+    def __init__(self, store: Store, keys: KeySet) -> None:
         self._store = store
         self._keys = keys
-        self._merchants = sorted(name for name in callers if role_of(name) == MERCHANT)
         self._known = dict(_BUILT_IN)
+        self._opening = 0
 
     async def find(self, token_requestor_id: str) -> Requestor | None:
         """The requestor with this identifier, or None."""
+        if token_requestor_id in _BUILT_IN:
+            return _BUILT_IN[token_requestor_id]
+        await self._look_again()
         if token_requestor_id not in self._known:
             row: bytes | None = await self._store.command("HGET", _REGISTERED, token_requestor_id)
             if row is None:
@@ -103,6 +104,7 @@ class Requestors:
 
     async def all(self) -> list[Requestor]:
         """Every requestor, in the order of the identifiers."""
+        await self._look_again()
         rows: dict[bytes, bytes] = await self._store.command("HGETALL", _REGISTERED)
         for name, row in rows.items():
             if name.decode() not in self._known:
@@ -117,10 +119,10 @@ class Requestors:
     async def register(self, requestor: Requestor) -> Requestor:
         """Register a requestor under the next free identifier; the same party and domain keep the one that they have.
 
-        InvalidField where the party is no merchant whom this service knows.
+        InvalidField where the party is no merchant.
         """
-        if requestor.identity not in self._merchants:
-            raise InvalidField("requestor.identity", f"must be one of {', '.join(self._merchants)}")
+        if not is_name(requestor.identity) or role_of(requestor.identity) != MERCHANT:
+            raise InvalidField("requestor.identity", "must be a merchant's: merchant, or a name that ends in -merchant")
         for _ in range(ATTEMPTS):
             known = await self.all()
             for other in known:
@@ -155,6 +157,12 @@ class Requestors:
             rows: dict[bytes, bytes] = await self._store.command("HGETALL", key)
             for name, row in rows.items():
                 await self._claim(key, name.decode(), row, self._unsealed(key, name.decode(), row))
+
+    async def _look_again(self) -> None:
+        """Forget what may not be so any more: a backup may have been put back since."""
+        await self._keys.up_to_date()
+        if self._opening != self._keys.openings:
+            self._known, self._opening = dict(_BUILT_IN), self._keys.openings
 
     def _opened(self, token_requestor_id: str, row: bytes) -> Requestor:
         known = json.loads(self._unsealed(_REGISTERED, token_requestor_id, row))

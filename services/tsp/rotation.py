@@ -84,6 +84,7 @@ class Rotation:
             await self._instances.spread()
 
         # What is under the old one comes under the new one. Whoever still reads it there may finish.
+        old = self._keys.keyring.in_state(purpose, KeyState.READING)
         async for moved in self._holdings.leave(purpose):
             done += moved
             yield Progress(done, max(done, total))
@@ -93,7 +94,7 @@ class Rotation:
         await self._instances.spread()
 
         # Nothing needs the old one, or will not after a while.
-        await self._finish(purpose)
+        await self._finish(purpose, old)
         await self._instances.spread()
         yield Progress(done, done, self._keys.keyring.primary(purpose))
 
@@ -118,14 +119,14 @@ class Rotation:
             await self._keys.card_key()  # the first one may still be in the making
         await self._change(prepared)
 
-    async def _finish(self, purpose: Purpose) -> None:
-        """Destroy the old key, or say that it is for reading alone."""
+    async def _finish(self, purpose: Purpose, old: tuple[Key, ...]) -> None:
+        """Destroy the old keys, or say that they are for reading alone. One that came later is another rotation's."""
         for_reading = purpose in self._reads_s or purpose is Purpose.AUDIT or await self._holdings.remains(purpose)
 
         def finished(ring: Keyring, now: datetime) -> Keyring:
             if for_reading:
-                return ring.with_settled(purpose)
-            return ring.with_destroyed(ring.in_state(purpose, KeyState.READING), now)
+                return ring.with_settled(old)
+            return ring.with_destroyed(old, now)
 
         await self._change(finished)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
@@ -41,6 +42,10 @@ class Keys(Protocol):
         """Who uses it as it is now."""
         ...
 
+    async def up_to_date(self) -> None:
+        """Look whether it is still as it was, where that may not be so any more."""
+        ...
+
 
 class HasKeys(Protocol):
     """What has such a set."""
@@ -48,6 +53,9 @@ class HasKeys(Protocol):
     @property
     def _keys(self) -> Keys: ...
 
+
+_inside: ContextVar[bool] = ContextVar("cardnet_tsp_using_keys", default=False)
+"""Whether the running task holds them already. Then it must not wait until nobody uses them as they were."""
 
 Method = Callable[Concatenate[H, P], Coroutine[Any, Any, R]]
 
@@ -57,7 +65,14 @@ def while_using_keys(method: Method[H, P, R]) -> Method[H, P, R]:
 
     @wraps(method)
     async def held(self: H, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._keys.using():
+        if _inside.get():
             return await method(self, *args, **kwargs)
+        await self._keys.up_to_date()
+        inside = _inside.set(True)
+        try:
+            with self._keys.using():
+                return await method(self, *args, **kwargs)
+        finally:
+            _inside.reset(inside)
 
     return cast(Method[H, P, R], held)

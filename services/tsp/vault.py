@@ -56,6 +56,7 @@ class RedisVault:
         self._cards = cards
         self._env = env
         self._references: dict[str, str] = {}
+        self._opening = keys.openings
         self.changed = asyncio.Event()
         """Set when a requestor is to be told of something."""
 
@@ -131,6 +132,9 @@ class RedisVault:
 
     async def reference_of(self, token: PaymentToken) -> str:
         """A token's reference, whatever became of the token; empty if it was never issued."""
+        if self._opening != self._keys.openings:
+            self._references.clear()  # a backup may have been put back meanwhile
+            self._opening = self._keys.openings
         for name in self._keys.names_of_token(token):
             reference = self._references.get(name)
             if reference is None:

@@ -6,7 +6,7 @@ https://github.com/standard-webhooks/standard-webhooks, version 1.0.0: HMAC-SHA2
     tsp:{notify:<TRID>}:posted  the position of the requestor's last notification that was taken
 
 A requestor's notifications go out in order, the next only after the last was taken with a 2xx. Each is offered until
-then, so one may come more than once, under the same id.
+then, so one may come more than once, under the same id. Of several processes one posts them (services/tsp/turns.py).
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from cardnet.store import Store
 from cardnet.v1.token_lifecycle_pb2 import TokenNotification
 from services.tsp.domain import Requestor
 from services.tsp.notifications import Notifications, within
+from services.tsp.turns import Turns, posting
 
 if TYPE_CHECKING:
     import httpx
@@ -85,6 +86,7 @@ class Webhooks:
         notifications: Notifications,
         requestors: Registry,
         clock: Clock,
+        turns: Turns,
         *,
         chance: Rng | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -95,17 +97,20 @@ class Webhooks:
         self._notifications = notifications
         self._requestors = requestors
         self._clock = clock
+        self._turns = turns
         self._chance = chance or Rng()
         self._pause = pause
         self._timeout_s = timeout_s
         self._posting: dict[str, asyncio.Task[None]] = {}
+        self._woken: set[str] = set()
         self._changed = asyncio.Event()
         self._client: httpx.AsyncClient | None = None
 
     def wake(self, token_requestor_id: str) -> None:
         """A requestor's webhook was set: post there now, without what is left of a pause."""
-        if posting := self._posting.pop(token_requestor_id, None):
-            posting.cancel()
+        if under_way := self._posting.pop(token_requestor_id, None):
+            under_way.cancel()
+        self._woken.add(token_requestor_id)
         self._changed.set()
 
     async def run(self) -> None:
@@ -122,21 +127,31 @@ class Webhooks:
                 await self._client.aclose()
 
     async def _begin(self, group: asyncio.TaskGroup) -> None:
-        """Have a task for each requestor with a webhook."""
+        """Have a task for each requestor with a webhook, but for those that another process posts to."""
         for requestor in await self._requestors.all():
             known = requestor.token_requestor_id
             under_way = self._posting.get(known)
             with suppress(Fault):  # one whose address cannot be read must not keep the others waiting
-                if (under_way is None or under_way.done()) and await self._requestors.webhook_of(known):
+                if under_way and not under_way.done():
+                    continue
+                if await self._requestors.webhook_of(known) and await self._taken(known):
                     if self._client is None:
                         # In a thread: a quarter of a second that would hold payments up.
                         self._client = await asyncio.to_thread(_client, self._timeout_s)
                     self._posting[known] = group.create_task(self._post_all(known))
 
+    async def _taken(self, token_requestor_id: str) -> bool:
+        """Whether it is this process that posts. It is, where the webhook was set here: whoever did is waiting."""
+        if token_requestor_id in self._woken:
+            await self._turns.seize(posting(token_requestor_id))
+            self._woken.discard(token_requestor_id)
+            return True
+        return await self._turns.take(posting(token_requestor_id))
+
     async def _post_all(self, token_requestor_id: str) -> None:
         """Post what there is and what comes, until there is no webhook any more."""
         try:
-            while await self._requestors.webhook_of(token_requestor_id):
+            while await self._requestors.webhook_of(token_requestor_id) and await self._ours(token_requestor_id):
                 await self._post_next(token_requestor_id)
         except Fault as fault:
             log.warning("requestor %s: posting waits (%s)", token_requestor_id, fault.reason)
@@ -152,18 +167,21 @@ class Webhooks:
         for notification in found:
             if not await self._deliver(token_requestor_id, notification):
                 return
-            await self._store.command("SET", key, notification.position)
+            if not await self._turns.note(posting(token_requestor_id), key, notification.position):
+                return
         if not found:
             await within(LOOK_AGAIN_S, news)
 
     async def _deliver(self, token_requestor_id: str, notification: TokenNotification) -> bool:
-        """Offer a notification until it is taken. False when there is no webhook any more."""
+        """Offer a notification until it is taken. False when there is no webhook any more, or another process posts."""
         failures = 0
         while webhook := await self._requestors.webhook_of(token_requestor_id):
+            if not await self._ours(token_requestor_id):
+                return False
             answer = await self._post(*webhook, notification)
             if answer.taken:
                 return True
-            if answer.status == GONE:
+            if answer.status == GONE and await self._requestors.webhook_of(token_requestor_id) == webhook:
                 log.error("requestor %s: its webhook says that it is gone and is switched off", token_requestor_id)
                 await self._requestors.set_webhook(token_requestor_id, "", "")
                 return False
@@ -179,6 +197,9 @@ class Webhooks:
             await self._pause(pause_s)
             failures += 1
         return False
+
+    async def _ours(self, token_requestor_id: str) -> bool:
+        return await self._turns.ours(posting(token_requestor_id))
 
     async def _post(self, url: str, secret: str, notification: TokenNotification) -> Answer:
         assert self._client is not None  # made before the first task that posts

@@ -231,7 +231,7 @@ class PaperTrail:
         self.faults.append(f"{fault!r} {fault.__dict__} {fault.__cause__!r} {fault.__context__!r}")
 
     async def _send(self, service: str, method: str, data: bytes) -> None:
-        async with grpc.aio.insecure_channel(self.network.addresses[service]) as channel:
+        async with self.network.grpc_channel(service) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await channel.unary_unary(method)(data, timeout=9)
         error = refused.value

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 
 from waiting import until
 
-from cardnet.errors import Fault
+from cardnet.errors import Fault, InvalidField
 from cardnet.money import Money
 from cardnet.store import Store
+from cardnet.v1.merchant_pb2 import ConfirmCardRequest
+from cardnet.v1.merchant_pb2_grpc import MerchantStub
 
 LIMIT, PRICE = Money.parse("100.00 USD"), Money.parse("12.50 USD")
 
@@ -31,6 +33,13 @@ class Shopper:
             return await self.network.cardholder().pay(self.on_file.id, amount, key)
         except Fault as fault:
             return fault
+
+    async def hears_the_shop(self):
+        """Whether the shop is reached, by a question that it refuses."""
+        try:
+            await MerchantStub(self.network.channel("merchant")).ConfirmCard(ConfirmCardRequest())
+        except Fault as fault:
+            return isinstance(fault, InvalidField)
 
     def begin(self, key):
         return asyncio.create_task(self.pay(key))

@@ -27,7 +27,7 @@ async def test_the_token_service_provider_may_sit_anywhere_and_is_found_by_its_a
     elsewhere = f"unix:{tmp_path}/third-party.sock"
     settings = {"tsp": {"listen": elsewhere}, "merchant": {"tsp": elsewhere}, "network": {"tsp": elsewhere}}
     async with LocalNetwork(settings=patient(settings)) as network:
-        third_party = Channel(GrpcLink("tsp", elsewhere), Env.of("test"), credential=None, timeout_s=25)
+        third_party = Channel(GrpcLink("tsp", elsewhere, network.presented("cardholder")), Env.of("test"), timeout_s=25)
         cardholder = Cardholder(network.channel("merchant"), third_party)
         card = await cardholder.save_card(GOOD[0].pan, GOOD[0].expiry)
         payment = await network.checkout(card, "12.40 USD")

@@ -69,13 +69,17 @@ def test_an_unknown_trace_is_a_question_that_cannot_be_answered(up: Up) -> None:
 
 
 @pytest.mark.parametrize("options", [("--single-process",), ()], ids=["single process", "processes"])
-def test_a_receiver_outside_is_sent_the_spans_as_well(up: Up, options: tuple[str, ...]) -> None:
-    other = Up(*options, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{up.facts['collector']}")
+def test_a_receiver_outside_is_sent_the_spans_as_well(options: tuple[str, ...]) -> None:
+    receiver = Up("--single-process", "--insecure")  # as most receivers are: in plain text
+    other = Up(*options, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{receiver.facts['collector']}")
     answer = json.loads(other.pay("--card", "approved", "--amount", "5.00", "--json").stdout)
-    for network in (other, up):
+    for network in (other, receiver):
         trace = json.loads(network.trace(answer["trace_id"], "--json").stdout)
         assert [step["number"] for step in trace["steps"]] == [step.number for step in STEPS]
     assert other.stop() == (0, "")
+    code, said = receiver.stop()
+    assert code == 0
+    assert said.startswith("cardnet: warning: INSECURE: plain text, no certificates.")
 
 
 def test_a_port_that_is_taken_gets_one_sentence(up: Up) -> None:

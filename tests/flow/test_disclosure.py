@@ -68,7 +68,7 @@ async def test_the_discloser_learns_the_card_and_it_is_written_down(network: Loc
 
 
 @pytest.mark.parametrize(
-    "as_", [NETWORK, MERCHANT, "other-merchant", "acquirer", ISSUER, "other-issuer", OPERATOR, "anyone"]
+    "as_", [NETWORK, MERCHANT, "other-merchant", "acquirer", ISSUER, "other-issuer", OPERATOR, "cardholder"]
 )
 async def test_nobody_else_learns_it_and_least_of_all_the_network(
     network: LocalNetwork, folder: Path, as_: str

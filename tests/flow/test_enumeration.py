@@ -13,7 +13,7 @@ from refusals import altered
 from shop import ON_FILE, SHOP, Shop, changed
 
 from cardnet.errors import Overloaded
-from cardnet.identity import MERCHANT, METADATA_KEY, OPERATOR
+from cardnet.identity import MERCHANT, OPERATOR
 from cardnet.response_code import ResponseCode as Code
 from cardnet.stage import OTHER_MERCHANT, OTHER_SHOP
 from cardnet.status import DETAILS_KEY
@@ -53,10 +53,9 @@ class Heard(NamedTuple):
 
 
 async def heard(network: LocalNetwork, as_: str, path: str, request: Any) -> Heard:
-    credential = ((METADATA_KEY, network._wiring.credentials[as_]),)
-    async with grpc.aio.insecure_channel(network.addresses["tsp"]) as channel:
+    async with network.grpc_channel("tsp", as_) as channel:
         try:
-            return Heard(await channel.unary_unary(path)(request.SerializeToString(), metadata=credential, timeout=9))
+            return Heard(await channel.unary_unary(path)(request.SerializeToString(), timeout=9))
         except grpc.aio.AioRpcError as error:
             details = dict(tuple(error.trailing_metadata() or ()))[DETAILS_KEY]
             return Heard(b"", error.code().name, error.details() or "", bytes(details))

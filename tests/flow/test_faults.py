@@ -70,6 +70,8 @@ async def test_a_merchant_that_dies_with_a_payment_in_its_hands_leaves_no_hold(n
         assert isinstance(await payment, Unavailable)
     await shopper.stands(1)  # it was approved, and nobody was told
     await merchant.start()
+    # Once the connection stands: a question that finds none is asked again by gRPC, and then the shop takes it up.
+    await until(shopper.hears_the_shop, "the shop is reached")
 
     async def asked_again():
         answer = await shopper.pay("merchant-dies")

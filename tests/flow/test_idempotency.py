@@ -28,7 +28,7 @@ async def network(module_tap: Tap) -> AsyncIterator[LocalNetwork]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def over_grpc(network: LocalNetwork) -> AsyncIterator[MerchantStub]:
     """The merchant as a caller meets it who has nothing of ours but the protos."""
-    async with grpc.aio.insecure_channel(network.addresses["merchant"]) as channel:
+    async with network.grpc_channel("merchant") as channel:
         yield MerchantStub(channel)
 
 

@@ -161,7 +161,7 @@ def test_all_tokens_are_listed_without_a_number(operator: Operator) -> None:
         ("tokens follow 00000000099", "TRID: must be a registered Token Requestor"),
         (
             "requestors register --identity nobody --merchant-id M --domain a.example",
-            "requestor.identity: must be one of merchant, other-merchant",
+            "requestor.identity: must be a merchant's: merchant, or a name that ends in -merchant",
         ),
     ],
 )

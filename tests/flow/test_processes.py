@@ -32,11 +32,9 @@ SERVED = {
         "cardnet.v1.TokenLifecycle",
         "cardnet.v1.TokenNotifications",
         "cardnet.cde.v1.TokenVault",
-        "cardnet.cde.v1.TokenDisclosure",
         "cardnet.cde.v1.PanLifecycle",
-        "cardnet.cde.v1.TokenOperator",
     },
-    "issuer": {"cardnet.cde.v1.Issuer", "cardnet.cde.v1.IssuerOperator"},
+    "issuer": {"cardnet.cde.v1.Issuer"},
 }
 STANDARD = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
@@ -82,7 +80,7 @@ async def network(receiver: Receiver) -> AsyncIterator[LocalNetwork]:
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_says_that_it_is_well(network: LocalNetwork, service: str) -> None:
-    async with grpc.aio.insecure_channel(network.addresses[service]) as channel:
+    async with network.grpc_channel(service) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         for name in ("", *SERVED[service]):
             answer = await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
@@ -95,7 +93,10 @@ async def test_a_service_says_that_it_is_well(network: LocalNetwork, service: st
 @pytest.fixture
 def reflected(network: LocalNetwork, request: pytest.FixtureRequest) -> Iterator[ProtoReflectionDescriptorDatabase]:
     """What a service tells of itself to a tool that has none of its protos."""
-    with grpc.insecure_channel(network.addresses[request.param]) as channel:
+    papers = network.presented("cardholder").papers
+    credentials = grpc.ssl_channel_credentials(papers.authorities, papers.key, papers.certificate)
+    options = (("grpc.ssl_target_name_override", request.param),)
+    with grpc.secure_channel(network.addresses[request.param], credentials, options=options) as channel:
         yield ProtoReflectionDescriptorDatabase(channel)
 
 

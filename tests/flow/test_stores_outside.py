@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-import grpc.aio
 import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -84,7 +83,7 @@ async def test_a_service_without_its_store_is_not_serving_until_it_is_back(front
 async def health_of(network: LocalNetwork) -> dict[str, int]:
     found = {}
     for name in SERVICES:
-        async with grpc.aio.insecure_channel(network.addresses[name]) as channel:
+        async with network.grpc_channel(name) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             found[name] = (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
     return found

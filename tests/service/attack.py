@@ -11,14 +11,15 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from cardnet.identity import METADATA_KEY
+from cardnet.certificates import channel_credentials
+from cardnet.identity import COLLECTOR, Door, door_of
 from cardnet.status import DETAILS_KEY, status_of
 from cardnet.store import Store
 from cardnet.testing import LocalNetwork
 
 
 class Method(NamedTuple):
-    """A method as the protos define it. home: the process that serves it. caller: one who may, None for anyone.
+    """A method as the protos define it. home: the process that serves it. caller: one who may.
 
     streams: whether it answers with a stream.
     """
@@ -27,12 +28,12 @@ class Method(NamedTuple):
     request: type[Message]
     response: type[Message]
     home: str
-    caller: str | None
+    caller: str
     streams: bool
 
 
 _HOMES = {
-    "v1.merchant.Merchant": ("merchant", None),
+    "v1.merchant.Merchant": ("merchant", "cardholder"),
     "v1.acquirer.Acquirer": ("acquirer", "merchant"),
     "v1.network.Network": ("network", "acquirer"),
     "v1.token_service.TokenService": ("tsp", "merchant"),
@@ -44,7 +45,7 @@ _HOMES = {
     "cde.v1.token_operator.TokenOperator": ("tsp", "operator"),
     "cde.v1.issuer.Issuer": ("issuer", "network"),
     "cde.v1.issuer.IssuerOperator": ("issuer", "operator"),
-    "v1.traces.Traces": ("collector", None),
+    "v1.traces.Traces": ("collector", "cardholder"),
 }
 _OTHER_CALLERS = {
     "/cardnet.v1.TokenLifecycle/ActivateToken": "issuer",
@@ -90,9 +91,16 @@ class Raw:
         return self._data
 
 
-def credential_of(network: LocalNetwork, caller: str | None) -> dict[str, str]:
-    """The metadata by which a caller shows who it is."""
-    return {METADATA_KEY: network._wiring.credentials[caller]} if caller else {}
+def door(network: LocalNetwork, home: str, caller: str, at: Door | None = None) -> grpc.aio.Channel:
+    """A bare gRPC channel to a service, as somebody. at: the caller's own door, unless given."""
+    if home == COLLECTOR:
+        address = network.collector_address
+    else:
+        address = (network.admin_addresses if (at or door_of(caller)) is Door.ADMIN else network.addresses)[home]
+    shown = network.presented(caller)
+    assert not isinstance(shown, str)
+    options = (("grpc.enable_retries", 0), ("grpc.ssl_target_name_override", home))
+    return grpc.aio.secure_channel(address, channel_credentials(shown.papers), options=options)
 
 
 async def over_the_wire(
@@ -104,19 +112,30 @@ async def over_the_wire(
     timeout_s: float | None = 5.0,
     **options: Any,
 ) -> Outcome:
-    """Send bytes to a method over gRPC; a stream is taken to its end. metadata: the right caller's, if not given."""
+    """Send bytes to a method over gRPC, as one who may call it; a stream is taken to its end."""
     method = BY_PATH[path]
-    address = network.collector_address if method.home == "collector" else network.addresses[method.home]
-    if metadata is None:
-        metadata = credential_of(network, method.caller)
-    async with grpc.aio.insecure_channel(address, options=(("grpc.enable_retries", 0),)) as channel:
-        try:
-            ask = channel.unary_stream(path) if method.streams else channel.unary_unary(path)
-            call = ask(data, metadata=tuple(metadata.items()), timeout=timeout_s, **options)
-            answers = [answer async for answer in call] if method.streams else [await call]
-        except grpc.aio.AioRpcError as error:
-            trailing = tuple(error.trailing_metadata() or ())
-            return _outcome(error.code().name, error.details() or "", dict(trailing).get(DETAILS_KEY), repr(error))
+    async with door(network, method.home, method.caller) as channel:
+        return await through(channel, path, data, metadata=metadata, timeout_s=timeout_s, **options)
+
+
+async def through(
+    channel: grpc.aio.Channel,
+    path: str,
+    data: bytes,
+    *,
+    metadata: Mapping[str, str | bytes] | None = None,
+    timeout_s: float | None = 5.0,
+    **options: Any,
+) -> Outcome:
+    """Send bytes to a method on a channel that is open."""
+    method = BY_PATH[path]
+    try:
+        ask = channel.unary_stream(path) if method.streams else channel.unary_unary(path)
+        call = ask(data, metadata=tuple((metadata or {}).items()), timeout=timeout_s, **options)
+        answers = [answer async for answer in call] if method.streams else [await call]
+    except grpc.aio.AioRpcError as error:
+        trailing = tuple(error.trailing_metadata() or ())
+        return _outcome(error.code().name, error.details() or "", dict(trailing).get(DETAILS_KEY), repr(error))
     return Outcome("OK", shown=repr([method.response.FromString(answer) for answer in answers]))
 
 
@@ -125,7 +144,7 @@ async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: fl
     method = BY_PATH[path]
     if method.home == "collector":  # it listens outside alone
         return await over_the_wire(network, path, data, timeout_s=timeout_s)
-    channel = network.channel(method.home, method.caller or "anyone")
+    channel = network.channel(method.home, method.caller)
     try:
         if method.streams:
             follow = channel.unary_stream(path, None, method.response.FromString)

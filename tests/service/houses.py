@@ -8,7 +8,6 @@ from neighbours import border as border_of
 from cardnet.border import Border
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
-from cardnet.identity import METADATA_KEY
 from cardnet.journal import LIBRARY, Journal
 from cardnet.store import Store
 from cardnet.v1.acquirer_pb2 import ReversePaymentRequest, SubmitPaymentRequest
@@ -38,22 +37,20 @@ TOKEN_DATA = TokenData(
 class Process:
     """A service as one process would run it. Several may stand over the same store, as after a crash."""
 
-    def __init__(self, server: EmbeddedStore, clock: Wall, name: str, caller: str | None) -> None:
-        self._caller = caller
+    def __init__(self, server: EmbeddedStore, clock: Wall, name: str, caller: str) -> None:
         self.clock = clock
         self.store = Store(server.url(name), LIBRARY, owner=name)
         self.journal = Journal(self.store, name)
-        self.border: Border = border_of(name, *filter(None, [caller]))
-        self.link = InProcessLink(name, self.border)
-        self.channel = Channel(self.link, env(), credential=caller, timeout_s=20)
+        self.border: Border = border_of(name)
+        self.link = InProcessLink(name, self.border, caller)
+        self.channel = Channel(self.link, env(), timeout_s=20)
         self.reversals: Any = None
         self.links: list[InProcessLink] = []
         """Its ways to its neighbours."""
 
     async def ask(self, method: str, request: Any) -> bytes:
         """The answer as the bytes that went over the wire."""
-        metadata = {METADATA_KEY: self._caller} if self._caller else {}
-        return await self.link.call(method, request.SerializeToString(), metadata, 20)
+        return await self.link.call(method, request.SerializeToString(), {}, 20)
 
     async def later(self, by_s: float = 3.0) -> None:
         """Let time pass, and what is due then go out."""
@@ -80,7 +77,7 @@ class House:
         for process in self._running:
             await process.stop()
 
-    def _process(self, name: str, caller: str | None) -> Process:
+    def _process(self, name: str, caller: str) -> Process:
         process = Process(self.server, self.clock, name, caller)
         self._running.append(process)
         return process
@@ -96,8 +93,8 @@ class AcquirerHouse(House):
     def start(self, timeout_s: float = 5.0) -> Process:
         """timeout_s: how long the network may take."""
         process = self._process("acquirer", "merchant")
-        process.links = [InProcessLink("network", self.network.border)]
-        network = NetworkStub(Channel(process.links[0], env(), credential="acquirer", timeout_s=timeout_s))
+        process.links = [InProcessLink("network", self.network.border, "acquirer")]
+        network = NetworkStub(Channel(process.links[0], env(), timeout_s=timeout_s))
         servicer = AcquirerServicer("99990000001", network, process.journal, self.clock)
         add_AcquirerServicer_to_server(servicer, process.border)
         process.reversals = servicer.reversals
@@ -114,9 +111,10 @@ class MerchantHouse(House):
 
     def start(self, timeout_s: float = 5.0) -> Process:
         """timeout_s: how long either neighbour may take."""
-        process = self._process("merchant", None)
-        process.links = [InProcessLink("acquirer", self.acquirer.border), InProcessLink("tsp", self.tsp.border)]
-        acquirer, tsp = (Channel(link, env(), credential="merchant", timeout_s=timeout_s) for link in process.links)
+        process = self._process("merchant", "cardholder")
+        borders = {"acquirer": self.acquirer.border, "tsp": self.tsp.border}
+        process.links = [InProcessLink(name, border, "merchant") for name, border in borders.items()]
+        acquirer, tsp = (Channel(link, env(), timeout_s=timeout_s) for link in process.links)
         servicer = MerchantServicer(
             SHOP,
             "00000000001",

@@ -15,7 +15,7 @@ from cardnet.call import Call
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.env import Env, FrozenClock, Rng
 from cardnet.errors import Fault
-from cardnet.identity import Callers, digest
+from cardnet.identity import Door
 from cardnet.journal import LIBRARY
 from cardnet.store import Store
 from cardnet.trace import Recorder
@@ -53,8 +53,8 @@ def env(clock: Wall | None = None) -> Env:
     return Env(clock or Wall(start), Rng("test"), Rng("trace"))
 
 
-def border(service: str, *callers: str) -> Border:
-    return Border(env(), Callers({caller: digest(caller) for caller in callers}), Recorder(service, []))
+def border(service: str) -> Border:
+    return Border(env(), Door.BUSINESS, Recorder(service, []))
 
 
 async def emptied(server: EmbeddedStore) -> None:
@@ -85,7 +85,7 @@ class Network(NetworkServicer):
         self.before_holding: Fault | None = None
         self.reversal_answers: list[Fault | str] = []
         """The next answers to reversals, before it answers 00."""
-        self.border = border("network", "acquirer")
+        self.border = border("network")
         add_NetworkServicer_to_server(self, self.border)
 
     async def RouteAuthorisation(self, request, call):
@@ -136,7 +136,7 @@ class Acquirer(AcquirerServicer):
         self.before_approving: Fault | None = None
         self.reversal_faults: list[Fault] = []
         self.response_code = "00"
-        self.border = border("acquirer", "merchant")
+        self.border = border("acquirer")
         add_AcquirerServicer_to_server(self, self.border)
 
     async def SubmitPayment(self, request, call):
@@ -179,7 +179,7 @@ class Tsp(TokenServiceServicer):
         """What the cardholder was sent; empty where nothing was."""
         self.fault: Fault | None = None
         self.then: Then | None = None
-        self.border = border("tsp", "merchant")
+        self.border = border("tsp")
         add_TokenServiceServicer_to_server(self, self.border)
 
     async def RequestToken(self, request, call):

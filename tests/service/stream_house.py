@@ -10,10 +10,10 @@ import grpc.aio
 from cardnet.border import Border
 from cardnet.call import Call, current
 from cardnet.client import Channel
+from cardnet.doors import methods_of, who_calls
 from cardnet.env import Env
 from cardnet.errors import Fault
-from cardnet.identity import Callers, digest
-from cardnet.server import SERVER_OPTIONS, methods_of
+from cardnet.identity import TRUST_DOMAIN, Door
 from cardnet.trace import Recorder
 from cardnet.v1.token_lifecycle_pb2 import FollowTokensRequest, TokenNotification
 from cardnet.v1.token_lifecycle_pb2_grpc import (
@@ -22,7 +22,7 @@ from cardnet.v1.token_lifecycle_pb2_grpc import (
     add_TokenNotificationsServicer_to_server,
 )
 from cardnet.v1.token_pb2 import Token
-from cardnet.wire import GrpcLink, InProcessLink
+from cardnet.wire import SERVER_OPTIONS, GrpcLink, InProcessLink, Link
 
 FOLLOW = "/cardnet.v1.TokenNotifications/FollowTokens"
 PAN = "9999000000000012"
@@ -93,14 +93,23 @@ class House:
     def __init__(self) -> None:
         self.source, self.sink = Source(), Spans()
         self.recorder = Recorder("tsp", [self.sink])
-        callers = Callers({name: digest(name) for name in ("merchant", "network")})
-        self.border = Border(Env.of("tsp"), callers, self.recorder)
+        self.border = Border(Env.of("tsp"), Door.BUSINESS, self.recorder)
         add_TokenNotificationsServicer_to_server(self.source, self.border)
         self.server = grpc.aio.server(options=SERVER_OPTIONS)
-        self.link = InProcessLink("tsp", self.border)
+        self.link_as: Callable[[str], Link] = lambda caller: InProcessLink("tsp", self.border, caller)
+        self.links: dict[str, Link] = {}
 
-    def stub(self, caller: str | None = "merchant", recorder: Recorder | None = None) -> TokenNotificationsStub:
-        channel = Channel(self.link, Env.of("test"), credential=caller, timeout_s=25, recorder=recorder)
+    @property
+    def link(self) -> Link:
+        return self.linked("merchant")
+
+    def linked(self, caller: str) -> Link:
+        if caller not in self.links:
+            self.links[caller] = self.link_as(caller)
+        return self.links[caller]
+
+    def stub(self, caller: str = "merchant", recorder: Recorder | None = None) -> TokenNotificationsStub:
+        channel = Channel(self.linked(caller), Env.of("test"), timeout_s=25, recorder=recorder)
         return TokenNotificationsStub(channel)
 
     def follow(self, **options):
@@ -112,12 +121,13 @@ async def running(wire: str) -> AsyncIterator[House]:
     """wire: "inside" or "grpc"."""
     house = House()
     if wire == "grpc":
-        house.server.add_generic_rpc_handlers((methods_of(house.border),))
+        house.server.add_generic_rpc_handlers((methods_of(house.border, who_calls("tsp", TRUST_DOMAIN)),))
         port = house.server.add_insecure_port("127.0.0.1:0")
         await house.server.start()
-        house.link = GrpcLink("tsp", f"127.0.0.1:{port}")
+        house.link_as = lambda caller: GrpcLink("tsp", f"127.0.0.1:{port}", caller)
     yield house
-    await house.link.close()
+    for link in house.links.values():
+        await link.close()
     house.border.stop_streams()
     await house.server.stop(None)
     await house.border.drain()

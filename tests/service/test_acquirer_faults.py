@@ -11,7 +11,6 @@ from cardnet.call import Call
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Fault, InProgress, NotPermitted, Unavailable
-from cardnet.identity import digest
 from cardnet.journal import ABANDONED_AFTER_S, LIBRARY
 from cardnet.store import Store
 from cardnet.v1.acquirer_pb2 import ReversePaymentResponse, SubmitPaymentResponse
@@ -107,7 +106,7 @@ async def test_a_payment_of_a_process_that_died_is_taken_back_by_the_next(house)
     cut_off = asyncio.create_task(dead.calls.SubmitPayment(payment(), timeout=0.5))
     await waiting.wait()
     await dead.store.close()
-    dead.journal.finish = dead.journal.abandon = dead.journal.forget = None  # from here on it does nothing more
+    dead.journal.finish = dead.journal.give_up = dead.journal.forget = None  # from here on it does nothing more
     with pytest.raises(Fault):
         await cut_off
 
@@ -165,19 +164,16 @@ async def test_the_store_never_sees_a_cryptogram_and_no_key_names_a_token(house,
 
 
 async def test_a_whole_acquirer_sends_reversals_by_itself(house, server) -> None:
-    callers = f"merchant={digest('merchant')}"
     config = Config(
         redis_url=server.url("acquirer"),
-        credential="acquirer",
-        callers=callers,
         network="the network's address",
         network_timeout_s=0.05,
     )
-    service = build(config, env(), [], lambda name, _address: InProcessLink(name, house.network.border))
+    service = build(config, env(), [], lambda name, _address: InProcessLink(name, house.network.border, "acquirer"))
     await service.start()
     house.network.then = hang
-    link = InProcessLink("acquirer", service.border)
-    merchant = AcquirerStub(Channel(link, env(), credential="merchant", timeout_s=25))
+    link = InProcessLink("acquirer", service.border, "merchant")
+    merchant = AcquirerStub(Channel(link, env(), timeout_s=25))
     with pytest.raises(Unavailable):
         await merchant.SubmitPayment(payment())
     async with asyncio.timeout(5):

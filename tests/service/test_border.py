@@ -1,4 +1,4 @@
-"""What every call passes on its way in: who calls, until when, how much; and what a bug may say on its way out."""
+"""What every call passes on its way in: until when, how much; and what a bug may say on its way out."""
 
 import asyncio
 import logging
@@ -7,14 +7,14 @@ import re
 import grpc
 import pytest
 import pytest_asyncio
-from attack import BY_PATH, METHODS, credential_of, over_the_wire
+from attack import METHODS, over_the_wire
 from bad_input import PAN, good
 from google.protobuf.message import Message
 
 from cardnet.border import Border
 from cardnet.env import Env
 from cardnet.errors import Fault
-from cardnet.identity import METADATA_KEY, Callers
+from cardnet.identity import Door
 from cardnet.testing import LocalNetwork
 from cardnet.trace import Recorder
 from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse
@@ -29,119 +29,6 @@ CHECKOUT = "/cardnet.v1.Merchant/Checkout"
 async def network():
     async with LocalNetwork(in_process=True, fronts=True) as network:
         yield network
-
-
-# Who calls.
-
-KNOWN = {
-    "merchant": set(),
-    "acquirer": {"merchant", "other-merchant"},
-    "network": {"acquirer"},
-    "tsp": {"merchant", "other-merchant", "network", "issuer", "other-issuer", "operator", "discloser"},
-    "issuer": {"network", "tsp", "operator"},
-    "collector": set(),
-}
-"""Whose credentials each service knows."""
-
-_MERCHANTS, _ISSUERS = "merchant other-merchant", "issuer other-issuer"
-_PARTIES = f"{_MERCHANTS} {_ISSUERS} operator"
-
-LET_IN = {
-    "/cardnet.v1.Merchant/SaveCard": "anyone",
-    "/cardnet.v1.Merchant/ConfirmCard": "anyone",
-    "/cardnet.v1.Merchant/Checkout": "anyone",
-    "/cardnet.v1.Acquirer/SubmitPayment": _MERCHANTS,
-    "/cardnet.v1.Acquirer/ReversePayment": _MERCHANTS,
-    "/cardnet.v1.Network/RouteAuthorisation": "acquirer",
-    "/cardnet.v1.Network/RouteReversal": "acquirer",
-    "/cardnet.v1.TokenService/GetEncryptionKey": f"anyone network discloser {_PARTIES}",
-    "/cardnet.v1.TokenService/RequestToken": _MERCHANTS,
-    "/cardnet.v1.TokenService/ConfirmCardholder": _MERCHANTS,
-    "/cardnet.v1.TokenService/RequestCryptogram": _MERCHANTS,
-    "/cardnet.v1.TokenLifecycle/SuspendToken": _PARTIES,
-    "/cardnet.v1.TokenLifecycle/ResumeToken": _PARTIES,
-    "/cardnet.v1.TokenLifecycle/ActivateToken": f"{_ISSUERS} operator",
-    "/cardnet.v1.TokenLifecycle/UnlinkToken": _PARTIES,
-    "/cardnet.v1.TokenLifecycle/UpdateTokenAttributes": _PARTIES,
-    "/cardnet.v1.TokenLifecycle/GetToken": _PARTIES,
-    "/cardnet.v1.TokenNotifications/FollowTokens": _MERCHANTS,
-    "/cardnet.cde.v1.TokenVault/Detokenise": "network",
-    "/cardnet.cde.v1.TokenVault/RecallTransaction": "network",
-    "/cardnet.cde.v1.TokenVault/FindTransaction": "network",
-    "/cardnet.cde.v1.TokenDisclosure/DetokeniseWithoutVerification": "discloser",
-    "/cardnet.cde.v1.PanLifecycle/ReplacePan": f"{_ISSUERS} operator",
-    "/cardnet.cde.v1.PanLifecycle/UpdatePanExpiry": f"{_ISSUERS} operator",
-    "/cardnet.cde.v1.PanLifecycle/ReportPanLost": f"{_ISSUERS} operator",
-    "/cardnet.cde.v1.PanLifecycle/EnquirePar": f"{_ISSUERS} operator network",
-    "/cardnet.cde.v1.TokenOperator/ListTokens": "operator",
-    "/cardnet.cde.v1.TokenOperator/ListRequestors": "operator",
-    "/cardnet.cde.v1.TokenOperator/RegisterRequestor": "operator",
-    "/cardnet.cde.v1.TokenOperator/SetWebhook": "operator",
-    "/cardnet.cde.v1.TokenOperator/Unseal": "operator",
-    "/cardnet.cde.v1.TokenOperator/ListKeys": "operator",
-    "/cardnet.cde.v1.TokenOperator/RotateKey": "operator",
-    "/cardnet.cde.v1.TokenOperator/BackUpVault": "operator",
-    "/cardnet.cde.v1.TokenOperator/RestoreVault": "operator",
-    "/cardnet.cde.v1.Issuer/Authorise": "network",
-    "/cardnet.cde.v1.Issuer/Reverse": "network",
-    "/cardnet.cde.v1.Issuer/VerifyAccount": "tsp",
-    "/cardnet.cde.v1.Issuer/CheckPasscode": "tsp",
-    "/cardnet.cde.v1.IssuerOperator/OpenAccount": "operator",
-    "/cardnet.cde.v1.IssuerOperator/GetAccount": "operator",
-    "/cardnet.cde.v1.IssuerOperator/ReadPasscode": "operator",
-    "/cardnet.v1.Traces/GetTrace": "anyone",
-    "/cardnet.v1.Traces/ListTraces": "anyone",
-}
-EVERYBODY = (
-    *("anyone", "merchant", "other-merchant", "acquirer", "network", "tsp"),
-    *("issuer", "other-issuer", "operator", "discloser", "stranger"),
-)
-
-
-def verdict(path: str, caller: str) -> str:
-    """What a caller gets for bytes that are no message: who may not call does not even learn that."""
-    if caller in LET_IN[path].split():
-        return "INVALID_ARGUMENT"
-    return "PERMISSION_DENIED" if caller in KNOWN[BY_PATH[path].home] else "UNAUTHENTICATED"
-
-
-async def test_the_matrix_has_every_method():
-    assert set(LET_IN) == set(BY_PATH)
-
-
-@pytest.mark.parametrize("path", LET_IN)
-async def test_a_method_answers_those_alone_who_may_call_it(network, path):
-    for caller in EVERYBODY:
-        known = None if caller in ("anyone", "stranger") else caller
-        metadata = {METADATA_KEY: "made-up"} if caller == "stranger" else credential_of(network, known)
-        outcome = await over_the_wire(network, path, b"\xff", metadata=metadata)
-        assert outcome.code == verdict(path, caller), caller
-        assert not any(secret in outcome.shown for secret in metadata.values())
-
-
-async def test_a_credential_in_the_wrong_place_or_half_of_it_opens_nothing(network):
-    path = "/cardnet.v1.Acquirer/ReversePayment"
-    right = credential_of(network, "merchant")[METADATA_KEY]
-    for metadata in (
-        {METADATA_KEY: right[:-1]},
-        {METADATA_KEY: right + "A"},
-        {METADATA_KEY: right.swapcase()},
-        {METADATA_KEY: ""},
-        {METADATA_KEY: "v" * 6000},
-        {f"{METADATA_KEY}-bin": right.encode()},
-        {"authorization": f"Bearer {right}"},
-    ):
-        outcome = await over_the_wire(network, path, b"\xff", metadata=metadata)
-        assert outcome.code == "UNAUTHENTICATED"
-        assert right[:-1] not in outcome.shown
-
-
-@pytest.mark.parametrize("path", ["/cardnet.cde.v1.Issuer/Authorise", "/cardnet.v1.Merchant/Nothing", "/x/y"])
-async def test_what_a_service_does_not_offer_is_not_there(network, path):
-    async with grpc.aio.insecure_channel(network.addresses["merchant"]) as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(path)(b"", timeout=5)
-    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 # Until when.
@@ -219,7 +106,7 @@ class Clumsy(MerchantServicer):
 
 
 def border_before(servicer: Clumsy) -> Border:
-    border = Border(Env.of("merchant"), Callers({}), Recorder("merchant", ()))
+    border = Border(Env.of("merchant"), Door.BUSINESS, Recorder("merchant", ()))
     add_MerchantServicer_to_server(servicer, border)
     return border
 
@@ -234,7 +121,7 @@ async def test_a_bug_is_told_by_a_reference_and_by_nothing_else(caplog):
     servicer = Clumsy()
     servicer.go_on.set()
     with pytest.raises(Fault) as told:
-        await border_before(servicer).answer(CHECKOUT, order(), {}, 5.0)
+        await border_before(servicer).answer(CHECKOUT, order(), "cardholder", {}, 5.0)
     assert told.value.reason == "INTERNAL"
     reference = re.fullmatch(
         "an error inside cardnet; the service's log has it under ([0-9a-f]{8})", told.value.sentence
@@ -248,7 +135,7 @@ async def test_a_bug_that_nobody_waits_for_any_more_is_not_printed_by_the_event_
     servicer = Clumsy()
     border = border_before(servicer)
     with caplog.at_level(logging.DEBUG):
-        asking = asyncio.create_task(border.answer(CHECKOUT, order(), {}, 5.0))
+        asking = asyncio.create_task(border.answer(CHECKOUT, order(), "cardholder", {}, 5.0))
         await servicer.began.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -275,7 +162,7 @@ class Patient(MerchantServicer):
 async def test_a_caller_who_goes_away_does_not_stop_a_payment_half_way():
     servicer = Patient()
     border = border_before(servicer)
-    asking = asyncio.create_task(border.answer(CHECKOUT, order(), {}, 5.0))
+    asking = asyncio.create_task(border.answer(CHECKOUT, order(), "cardholder", {}, 5.0))
     await servicer.began.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

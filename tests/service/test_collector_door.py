@@ -22,7 +22,7 @@ async def network():
 
 
 async def export(network: LocalNetwork, data: bytes) -> str:
-    async with grpc.aio.insecure_channel(network.collector_address) as channel:
+    async with network.grpc_channel("collector") as channel:
         try:
             await channel.unary_unary(EXPORT)(data, timeout=5)
         except grpc.aio.AioRpcError as error:

@@ -113,7 +113,7 @@ async def test_an_order_of_a_process_that_died_is_taken_back_by_the_next(house) 
     house.acquirer.then = dies
     cut_off = asyncio.create_task(dead.calls.Checkout(order(card_on_file_id=id_), timeout=0.5))
     await waiting.wait()
-    dead.journal.finish = dead.journal.abandon = dead.journal.forget = None  # from here on it does nothing more
+    dead.journal.finish = dead.journal.give_up = dead.journal.forget = None  # from here on it does nothing more
     with pytest.raises(Fault):
         await cut_off
 
@@ -176,15 +176,14 @@ async def test_a_store_that_stops_before_the_customer_is_told_ends_in_a_reversal
 async def test_a_whole_shop_sends_reversals_by_itself(house, server) -> None:
     config = Config(
         redis_url=server.url("merchant"),
-        credential="merchant",
         acquirer="the acquirer's address",
         tsp="the tsp's address",
         acquirer_timeout_s=0.05,
     )
     borders = {"acquirer": house.acquirer.border, "tsp": house.tsp.border}
-    service = build(config, env(), [], lambda name, _address: InProcessLink(name, borders[name]))
+    service = build(config, env(), [], lambda name, _address: InProcessLink(name, borders[name], "merchant"))
     await service.start()
-    customer = MerchantStub(Channel(InProcessLink("merchant", service.border), env(), credential=None, timeout_s=25))
+    customer = MerchantStub(Channel(InProcessLink("merchant", service.border, "cardholder"), env(), timeout_s=25))
     id_ = (await customer.SaveCard(card())).card_on_file_id
     house.acquirer.then = hang
     with pytest.raises(Unavailable):
@@ -199,4 +198,4 @@ async def test_a_whole_shop_sends_reversals_by_itself(house, server) -> None:
 def test_a_shop_whose_own_data_break_their_rules_does_not_start(server) -> None:
     config = Config(redis_url=server.url("merchant"), acquirer="a:1", tsp="t:1", merchant_domain="Not A Domain")
     with pytest.raises(InvalidField, match="merchant_domain"):
-        build(config, env(), [], lambda name, _address: InProcessLink(name, None))
+        build(config, env(), [], lambda name, _address: InProcessLink(name, None, ""))

@@ -36,7 +36,7 @@ async def test_a_connection_that_takes_its_time_to_come_about_is_not_a_service_t
 
         async with await asyncio.start_server(hesitate, "127.0.0.1", 0) as relay:
             address = f"127.0.0.1:{relay.sockets[0].getsockname()[1]}"
-            channel = Channel(GrpcLink("tsp", address), Env.of("test"), credential=None, timeout_s=20)
+            channel = Channel(GrpcLink("tsp", address, network.presented("cardholder")), Env.of("test"), timeout_s=20)
             answer = await TokenServiceStub(channel).GetEncryptionKey(GetEncryptionKeyRequest())
             await channel.close()
 

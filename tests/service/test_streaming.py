@@ -21,7 +21,6 @@ from cardnet.errors import (
     Unauthenticated,
     Unavailable,
 )
-from cardnet.identity import METADATA_KEY
 from cardnet.trace import Recorder
 from cardnet.v1.token_lifecycle_pb2 import FollowTokensRequest, TokenNotification
 from cardnet.wire import GrpcLink
@@ -42,7 +41,7 @@ async def test_answers_come_in_order_and_the_stream_ends_when_the_servicer_does(
 FAULTS = [
     Unavailable("VAULT_CONTENDED", "the token is being changed by others at this moment; ask again"),
     NotPermitted("REQUESTOR_NOT_REGISTERED", "the Token Requestor ID is not registered to the caller"),
-    Unauthenticated("CREDENTIAL_REQUIRED", "this call needs a credential"),
+    Unauthenticated("IDENTITY_UNKNOWN", "the certificate names nobody of this network"),
     NotFound("TRACE_UNKNOWN", "there is no such thing"),
     KeyReused("KEY_REUSED", "this key came before"),
     Malformed("the bytes are no message", "UNREADABLE_MESSAGE"),
@@ -74,7 +73,7 @@ async def test_a_bug_is_told_by_a_reference_and_by_nothing_else(house, caplog):
 
 
 async def test_a_stream_is_for_those_alone_who_may_call_it(house):
-    for caller, kind in ((None, Unauthenticated), ("stranger", Unauthenticated), ("network", NotPermitted)):
+    for caller, kind in (("", Unauthenticated), ("stranger", NotPermitted), ("network", NotPermitted)):
         positions, told = await until_its_end(house.stub(caller).FollowTokens(ASKED))
         assert (positions, type(told)) == ([], kind), caller
     assert not house.source.began.is_set()
@@ -85,9 +84,8 @@ async def test_a_request_is_held_to_its_rules(house):
     for request, field in ((FollowTokensRequest(), "token_requestor_id"), (negative, "after_position")):
         positions, told = await until_its_end(house.stub().FollowTokens(request))
         assert (positions, told.field) == ([], field)
-    metadata = {METADATA_KEY: "merchant"}
     with pytest.raises(Malformed, match="are no cardnet.v1.FollowTokensRequest"):
-        await anext(house.link.stream(FOLLOW, b"\xff", metadata, None))
+        await anext(house.link.stream(FOLLOW, b"\xff", {}, None))
 
 
 async def test_a_stream_needs_no_deadline_and_takes_one_of_at_most_a_day(house):
@@ -182,7 +180,7 @@ async def test_that_a_service_is_not_let_in_is_not_its_callers_affair(house):
 
 
 async def test_a_service_that_is_not_there_is_unavailable():
-    link = GrpcLink("tsp", "unix:/nowhere/at-all")
+    link = GrpcLink("tsp", "unix:/nowhere/at-all", "merchant")
     with pytest.raises(Unavailable, match="cannot be reached"):
         await anext(link.stream(FOLLOW, b"", {}, 5.0))
     await link.close()
@@ -190,7 +188,7 @@ async def test_a_service_that_is_not_there_is_unavailable():
 
 async def test_a_tap_sees_what_is_streamed(house):
     tap = Tap()
-    house.link = tap("tsp", house.link)
+    house.links["merchant"] = tap("tsp", house.link)
     house.source.script, house.source.ends = [answer(1), answer(2)], True
     assert await until_its_end(house.follow()) == ([1, 2], None)
     (exchange,) = tap.calls("FollowTokens")

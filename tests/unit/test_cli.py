@@ -34,6 +34,7 @@ def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture
     assert [line.split()[0] for line in listed.partition("Commands:\n")[2].splitlines()] == [
         *("demo", "up", "pay", "trigger", "trace", "cards", "steps"),
         *("tokens", "requestors", "keys", "audit", "vault", "merchant", "clock"),
+        *("certs", "collect", "store-users"),
     ]
 
 

@@ -132,6 +132,22 @@ def test_acknowledged_writes_survive_kill_9_and_nothing_else_changes() -> None:
         assert ask(url, "GET", "issuer:a") == b"kept"
 
 
+TWO_WRITES = "function functions.both(keys, args) redis.call('SET', keys[1], '1') redis.call('SET', keys[2], '2') end"
+
+
+def test_what_one_function_wrote_survives_kill_9_in_one_piece() -> None:
+    async def write(url: str) -> None:
+        store = Store(url, TWO_WRITES, owner="test", timeout_s=AMPLE_S)
+        await store.call("both", ["issuer:a", "issuer:b"], [])
+        await store.close()
+
+    with EmbeddedStore.start(None, ["issuer"]) as store:
+        asyncio.run(write(store.url("issuer")))
+        store.kill()
+        store.restart()
+        assert [ask(store.url("issuer"), "GET", key) for key in ("issuer:a", "issuer:b")] == [b"1", b"2"]
+
+
 def test_one_that_is_paused_can_be_stopped() -> None:
     with EmbeddedStore.start(None, ["issuer"]) as store:
         store.pause()

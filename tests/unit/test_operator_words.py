@@ -120,7 +120,7 @@ def test_commands_that_read_or_write_files_say_so_too_and_leave_none(
 def test_a_network_at_another_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     from cardnet.roster import PostedRoster, Roster
 
-    posted = PostedRoster(Roster(services={"merchant": "127.0.0.1:50151"}, collector="", credentials={}))
+    posted = PostedRoster(Roster(services={"merchant": "127.0.0.1:50151"}, collector=""))
     assert main(["tokens", "list"]) == 2
     assert capsys.readouterr().err == (
         "cardnet: error: no network of yours runs at port 50051; name the one that you mean: --network 50151\n"

@@ -9,7 +9,7 @@ import pytest
 
 from cardnet import roster
 from cardnet.errors import Unavailable
-from cardnet.roster import CREDENTIALS, PostedRoster, Roster
+from cardnet.roster import PostedRoster, Roster
 from cardnet.testing.wiring import Wiring
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def at(port: int, **changes: str) -> Roster:
     known = {
         "services": {"merchant": f"127.0.0.1:{port}"},
         "collector": "127.0.0.1:4317",
-        "credentials": {"operator": "s"},
+        "identities": "/identities",
     }
     return Roster(**known, **changes)  # type: ignore[arg-type]
 
@@ -56,7 +56,7 @@ def test_file_and_folder_are_their_users_alone(folder: Path) -> None:
 def test_what_a_process_leaves_that_was_killed_is_ignored_and_removed(folder: Path) -> None:
     code = (
         "import os, signal; from cardnet.roster import *\n"
-        "posted = PostedRoster(Roster(services={'merchant': 'h:50051'}, collector='', credentials={}))\n"
+        "posted = PostedRoster(Roster(services={'merchant': 'h:50051'}, collector=''))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -9
@@ -101,20 +101,36 @@ def test_without_a_folder_of_the_session_the_temporary_one_is_used(
     posted.take_down()
 
 
-def test_a_network_leaves_its_own_credentials_and_no_other() -> None:
+def test_a_network_leaves_where_its_doors_and_identities_are() -> None:
     wiring = Wiring(
-        {"merchant": "127.0.0.1:50051"}, {}, "127.0.0.1:4317", extra={"tsp": {"kek_file": "/k", "audit_file": "/a"}}
+        addresses={"merchant": "127.0.0.1:50051", "tsp": "127.0.0.1:50054"},
+        admin_addresses={"tsp": "127.0.0.1:50064"},
+        store_urls={"tsp": "unix://tsp:secret@/s"},
+        identities="/identities",
+        collector="127.0.0.1:4317",
+        extra={"tsp": {"kek_file": "/k", "audit_file": "/a"}},
     )
     left = wiring.roster()
-    assert left.credentials == {name: wiring.credentials[name] for name in CREDENTIALS}
-    assert (left.port, left.kek_file, left.audit_file) == (50051, "/k", "/a")
-    assert set(left.credentials) == {"operator", "discloser", "issuer", "merchant", "other-merchant"}
+    assert (left.port, left.kek_file, left.audit_file, left.identities) == (50051, "/k", "/a", "/identities")
+    assert left.address("tsp", "merchant") == "127.0.0.1:50054"
+    assert left.address("tsp", "operator") == "127.0.0.1:50064"
+    assert left.address("collector", "cardholder") == "127.0.0.1:4317"
+
+
+def test_a_door_or_an_identity_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    left = Roster(services={"merchant": "h:1"}, identities=str(tmp_path))
+    with pytest.raises(Unavailable, match="no admin door") as refused:
+        left.address("tsp", "operator")
+    assert refused.value.reason == "NO_SUCH_DOOR"
+    with pytest.raises(Unavailable, match="no identity of the operator") as refused:
+        left.presented("operator")
+    assert refused.value.reason == "NO_IDENTITY"
 
 
 def test_a_roster_does_not_print_its_secrets(folder: Path) -> None:
-    posted = PostedRoster(Wiring({"merchant": "h:1"}, {}).roster())
+    posted = PostedRoster(Roster(services={"merchant": "h:1"}, vault_store="redis://tsp:secret@h:1/0"))
     found = roster.find(1)
     assert found is not None
-    assert not [secret for secret in found.credentials.values() if secret in repr(found)]
-    assert json.loads((folder / "1.json").read_text())["credentials"] == found.credentials
+    assert "secret" not in repr(found)
+    assert "secret" in json.loads((folder / "1.json").read_text())["vault_store"]
     posted.take_down()

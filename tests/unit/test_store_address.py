@@ -35,6 +35,47 @@ def test_tls_always_verifies() -> None:
     assert address.tls.check_hostname
 
 
+def test_some_nodes_of_a_cluster() -> None:
+    nodes = StoreAddress.parse_cluster("redis+cluster://tsp:pass%2Fword@one:7001,two,[::1]:7003")
+    assert [(node.host, node.port) for node in nodes] == [("one", 7001), ("two", 6379), ("::1", 7003)]
+    assert {(node.user, node.password, node.path, node.db, node.tls) for node in nodes} == {
+        ("tsp", "pass/word", "", 0, None)
+    }
+
+
+def test_a_cluster_over_tls_verifies_every_node() -> None:
+    one, two = StoreAddress.parse_cluster("rediss+cluster://one:7001,two:7002")
+    assert one.tls is two.tls
+    assert one.tls and one.tls.check_hostname
+
+
+@pytest.mark.parametrize("url", ["redis://one:7001", "rediss://one", "unix:///sock"])
+def test_a_single_server_is_no_cluster(url: str) -> None:
+    assert StoreAddress.parse_cluster(url) == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+cluster://",
+        "redis+cluster://user:secret@",
+        "redis+cluster://user:secret@one:7001,,two:7002",
+        "redis+cluster://user:secret@one:7001,two:port",
+        "redis+cluster://user:secret@one:7001,two:99999",
+        "redis+cluster://user:secret/x@one:7001",
+        "redis+cluster://user:secret@one:7001/1",
+        "redis+cluster://user:secret@one:7001,[two",
+        "redis+cluster://user:secret@one:7001?secret=x",
+        "rediss+cluster://user:secret@one:7001?ssl_ca_certs=/secret/nowhere.pem",
+    ],
+)
+def test_a_cluster_that_makes_no_sense_is_refused_and_not_quoted(url: str) -> None:
+    with pytest.raises(ValueError, match="^the store's ") as error:
+        StoreAddress.parse_cluster(url)
+    assert "secret" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
 @pytest.mark.parametrize(
     "url",
     [

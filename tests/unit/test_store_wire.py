@@ -1,55 +1,15 @@
 """What a store makes of a server that misbehaves: an actor, for a real one would not do it when asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import hiredis
 import pytest
+from store_actor import Actor, Part
 
 from cardnet.errors import Unavailable
 from cardnet.store import Store
-
-Part = Callable[[list[bytes]], bytes | None]
-"""What the actor says to a command; None hangs up."""
-
-
-class Actor:
-    """A server that greets as Redis does and then plays its part."""
-
-    def __init__(self, part: Part) -> None:
-        self._part = part
-        self.heard: list[list[bytes]] = []
-        self.conversations: list[asyncio.Task[None]] = []
-
-    @property
-    def connections(self) -> int:
-        return len(self.conversations)
-
-    def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.conversations.append(asyncio.create_task(self._converse(reader, writer)))
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        commands = hiredis.Reader(notEnoughData=None)
-        with suppress(ConnectionError):
-            while data := await reader.read(65536):
-                commands.feed(data)
-                for command in iter(commands.gets, None):
-                    answer = self._answer(command)
-                    if answer is None:
-                        writer.transport.abort()
-                        return
-                    writer.write(answer)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-    def _answer(self, command: list[bytes]) -> bytes | None:
-        if command[0] == b"HELLO":
-            return b"%1\r\n+proto\r\n:3\r\n"
-        self.heard.append(command)
-        return self._part(command)
 
 
 @asynccontextmanager
@@ -130,11 +90,19 @@ async def test_replies_in_pieces_come_whole(tmp_path: Path) -> None:
         assert answers == [b"first1", b"second"]
 
 
-async def test_a_server_that_is_still_reading_its_data_is_unavailable_and_has_refused_nothing(tmp_path: Path) -> None:
-    async with playing(tmp_path, lambda command: b"-LOADING Redis is loading the dataset in memory\r\n") as (store, _):
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("LOADING Redis is loading the dataset in memory", "is still reading its data; ask again in a moment"),
+        ("NOREPLICAS Not enough good replicas to write.", "has too few replicas to take writes"),
+        ("NOREPLICAS Not enough good replicas to write. script: a-secret, on @user_script:12.", "has too few replicas"),
+    ],
+)
+async def test_what_will_pass_is_unavailable_and_no_refusal(tmp_path: Path, error: str, sentence: str) -> None:
+    async with playing(tmp_path, lambda command: f"-{error}\r\n".encode()) as (store, _):
         fault = await fault_of(store, "GET", "issuer:a")
         assert fault.reason == "STORE_UNAVAILABLE"
-        assert "still reading its data" in str(fault)
+        assert sentence in str(fault) and "a-secret" not in str(fault)
         assert not await store.ping()
 
 

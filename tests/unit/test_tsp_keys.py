@@ -152,7 +152,10 @@ def test_a_new_key_stands_beside_the_file_before_it_takes_its_place(tmp_path: Pa
     provider.prepare(KEK)
     assert (key_of(provider), provider.next_key()) == (old, KEK)
     provider.prepare(OTHER)  # a second attempt
-    provider.settle()
+    provider.settle(KEK)  # what is not the next key does not come in its place
+    assert (key_of(provider), provider.next_key()) == (old, OTHER)
+    provider.settle(OTHER)
+    provider.settle(OTHER)  # another instance was faster
     assert (key_of(provider), provider.next_key()) == (OTHER, None)
     assert [path.name for path in tmp_path.iterdir()] == ["tsp.kek"]
 

@@ -10,7 +10,6 @@ from cardnet.cde.v1.token_vault_pb2 import OnBehalfOfValidation
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.env import Env
-from cardnet.identity import digest
 from cardnet.v1.payment_pb2 import MerchantData, PosEntryMode, TransactionKey
 from cardnet.wire import InProcessLink
 from services.issuer.app import Config, build
@@ -37,24 +36,23 @@ class Bank:
     """An issuer that runs, and its three kinds of callers."""
 
     def __init__(self, store: EmbeddedStore, **settings: object) -> None:
-        callers = ",".join(f"{name}={digest(name)}" for name in ("network", "tsp", "operator"))
         config = Config(
             redis_url=store.url("issuer"),
-            callers=callers,
             frozen_at="2026-11-22T09:30:00Z",
             **{"account_key": KEY, "seed_cards": False, **settings},
         )
         env = Env.of("issuer", "seed", config.frozen_at)
         self.clock = env.clock
-        self.service = build(config, env, [])
-        self.link = InProcessLink("issuer", self.service.border)
+        self.service = build(config, env, [], connect=lambda *_: None)  # it has no neighbours
+        self.link = InProcessLink("issuer", self.service.border, "network")
         self.issuer = IssuerStub(self._channel("network"))
         tsp = IssuerStub(self._channel("tsp"))
         self.verify, self.check_passcode = tsp.VerifyAccount, tsp.CheckPasscode
         self.operator = IssuerOperatorStub(self._channel("operator"))
 
     def _channel(self, caller: str) -> Channel:
-        return Channel(self.link, Env.of("test"), credential=caller, timeout_s=25)
+        link = InProcessLink("issuer", self.service.border_for(caller), caller)
+        return Channel(link, Env.of("test"), timeout_s=25)
 
     async def __aenter__(self) -> "Bank":
         await self.service.start()

@@ -12,11 +12,12 @@ from cardnet.store import Store
 from cardnet.v1.token_lifecycle_pb2 import TokenNotification
 from cardnet.v1.token_pb2 import Token
 from services.tsp import notifications as telling
+from services.tsp import turns
 from services.tsp import vault as keeping
 from services.tsp.notifications import Notifications, Relay
 from services.tsp.outbox import WAITING, mark
 
-LIBRARIES = (keeping.LIBRARY, telling.LIBRARY)
+LIBRARIES = (keeping.LIBRARY, telling.LIBRARY, turns.LIBRARY)
 A, B = "a" * 32, "b" * 32
 Step = Callable[[], Awaitable[object]]
 

@@ -14,6 +14,7 @@ from cardnet.env import Clock, Rng
 from cardnet.errors import Unavailable
 from services.tsp.domain import Requestor
 from services.tsp.requestors import Requestors
+from services.tsp.turns import Turns
 from services.tsp.webhooks import Webhooks
 
 SECRET, OTHER = "5e" * 32, "07" * 32
@@ -28,8 +29,8 @@ class Registry:
         self.fault: Unavailable | None = None
 
     async def all(self) -> list[Requestor]:
-        known = await Requestors(None, None, ["merchant"]).find(ON_FILE)  # type: ignore[arg-type]
-        other = await Requestors(None, None, ["merchant"]).find(WITH_CRYPTOGRAM)  # type: ignore[arg-type]
+        known = await Requestors(None, None).find(ON_FILE)  # type: ignore[arg-type]
+        other = await Requestors(None, None).find(WITH_CRYPTOGRAM)  # type: ignore[arg-type]
         assert known and other
         return [known, other]
 
@@ -45,6 +46,20 @@ class Registry:
         return True
 
 
+class Crew:
+    """The processes that are there, as one of them sees them."""
+
+    def __init__(self, name: str, present: set[str]) -> None:
+        self.name = name
+        self.present = present
+        present.add(name)
+
+    async def there(self, name: str) -> bool:
+        return name in self.present
+
+    stays = there
+
+
 class Post:
     """Webhooks that run, whose pauses are noted and take no time."""
 
@@ -52,18 +67,22 @@ class Post:
         self.desk = desk
         self.registry = Registry()
         self.pauses: list[float] = []
+        self.present: set[str] = set()
+        """The names of the processes that are there."""
         self._running: list[asyncio.Task[None]] = []
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
         await asyncio.sleep(0)
 
-    def start(self, pause: Pause | None = None, timeout_s: float = 5.0) -> Webhooks:
+    def start(self, pause: Pause | None = None, timeout_s: float = 5.0, name: str = "this") -> Webhooks:
+        """name: of the process in which they run."""
         webhooks = Webhooks(
             self.desk.store,
             self.desk.notifications,
             self.registry,
             Clock(),
+            Turns(self.desk.store, Crew(name, self.present)),
             chance=Rng("pauses"),
             pause=pause or self.pause,
             timeout_s=timeout_s,

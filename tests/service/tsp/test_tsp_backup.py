@@ -43,7 +43,7 @@ async def contents(admin: Store) -> dict[bytes, object]:
     }
     found: dict[bytes, object] = {}
     for key in await keys_of(admin, "tsp:*"):
-        if not key.endswith((b":instances", b":restoring")):
+        if not key.endswith((b":instances", b":restoring", b":busy")):
             (command,) = read[await admin.command("TYPE", key)]
             value = await admin.command(command, key, *((0, -1) if command in ("LRANGE", "ZRANGE") else ()))
             found[key] = sorted(value) if command == "SMEMBERS" else value

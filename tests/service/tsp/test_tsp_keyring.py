@@ -208,7 +208,8 @@ async def test_rewrapped_keys_open_with_the_new_key_alone(behind: Store, keys: K
         await key_set(behind).open(KEK)
     with pytest.raises(Unavailable) as fault:
         await second.refresh()
-    assert fault.value.reason == "VAULT_SEALED"  # it does not know the new key, and must be told
+    assert fault.value.reason == "VAULT_REWRAPPED"  # it does not know the new key, and must be told
+    assert second.names_of_token(TOKEN) == name  # the others are what they were
     await second.open(OTHER_KEK)
     assert second.names_of_token(TOKEN) == name
     await keys.rewrap(OTHER_KEK)  # once more does nothing

@@ -10,9 +10,9 @@ from tsp_provider import PAN, Provider, use
 from vault_process import KEK, Process, pans
 
 from cardnet.cde.v1 import token_operator_pb2 as pb
+from cardnet.doors import Health
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Unavailable
-from cardnet.server import listen
 from cardnet.store import Store
 from services.tsp.keyring import PLACE, Purpose
 
@@ -66,10 +66,13 @@ async def health(address: str, service: str) -> int:
 async def test_without_a_key_it_starts_sealed_says_so_and_is_opened(store: EmbeddedStore, admin: Store) -> None:  # noqa: ARG001
     provider = Provider(store, kek="")
     await provider.service.start()
-    server, port = await listen(provider.service, "127.0.0.1:0")
-    names = ("", "cardnet.v1.TokenService", "cardnet.cde.v1.TokenVault")
+    server = grpc.aio.server()
+    names = ["cardnet.v1.TokenService", "cardnet.cde.v1.TokenVault"]
+    health_pb2_grpc.add_HealthServicer_to_server(Health(names, provider.service.serving), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-    assert {await health(f"127.0.0.1:{port}", name) for name in names} == {not_serving}
+    assert {await health(f"127.0.0.1:{port}", name) for name in ("", *names)} == {not_serving}
     for call in (
         provider.request_token(),
         provider.operator.ListKeys(pb.ListKeysRequest()),

@@ -22,7 +22,6 @@ from cardnet.cde.v1 import token_vault_pb2 as pb
 from cardnet.cde.v1.token_vault_pb2_grpc import TokenDisclosureStub
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Overloaded
-from cardnet.identity import METADATA_KEY
 from cardnet.v1.token_lifecycle_pb2 import ChangeTokenRequest, GetTokenRequest, TokenName
 from cardnet.v1.token_lifecycle_pb2_grpc import TokenLifecycleStub
 from cardnet.v1.token_pb2 import CAUSE_OTHER
@@ -144,7 +143,7 @@ async def test_the_fault_says_how_long_to_wait_and_that_is_true(spare: EmbeddedS
         await until_stopped(lambda: tsp.vault.Detokenise(use(NOBODYS)), 1000)
         method, data = "/cardnet.cde.v1.TokenVault/Detokenise", use(NOBODYS).SerializeToString()
         with pytest.raises(Overloaded) as stopped:
-            await tsp.service.border.answer(method, data, {METADATA_KEY: "network"}, 1.0)
+            await tsp.service.border.answer(method, data, "network", {}, 1.0)
         (wait_s,) = [int(word) for word in stopped.value.sentence.split() if word.isdecimal()]
         assert wait_s == math.ceil(1 / PER_SECOND)
         wall.now_s += wait_s

@@ -14,7 +14,6 @@ from cardnet.card import Pan, PaymentToken
 from cardnet.cde.v1 import token_vault_pb2 as pb
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Unavailable
-from cardnet.identity import METADATA_KEY
 from cardnet.store import Store
 from cardnet.v1.token_lifecycle_pb2 import TokenName
 from cardnet.v1.token_service_pb2 import RequestTokenRequest, RequestTokenResponse
@@ -85,7 +84,7 @@ async def by(opened: Store, victims: list[Victim]) -> Meddler:
 
 async def answered(tsp: Provider, caller: str, method: str, request: Any) -> bytes:
     """An answer or a fault as the service gives it: a stub would take a bug for an outage."""
-    answer: bytes = await tsp.service.border.answer(method, request.SerializeToString(), {METADATA_KEY: caller}, 5.0)
+    answer: bytes = await tsp.service.border.answer(method, request.SerializeToString(), caller, {}, 5.0)
     return answer
 
 

@@ -103,8 +103,7 @@ async def test_a_card_whose_token_was_deleted_or_has_expired_gets_a_new_one(tsp:
 @pytest.mark.parametrize("caller", ["network", "operator"])
 async def test_only_a_requestor_requests_tokens(tsp: Provider, caller: str) -> None:
     request = token_service_pb2.RequestTokenRequest(token_requestor_id=ON_FILE, encrypted_card="a")
-    metadata = {"x-cardnet-credential": caller}
     with pytest.raises(NotPermitted):
         await tsp.service.border.answer(
-            "/cardnet.v1.TokenService/RequestToken", request.SerializeToString(), metadata, 1.0
+            "/cardnet.v1.TokenService/RequestToken", request.SerializeToString(), caller, {}, 1.0
         )

@@ -40,15 +40,15 @@ async def test_what_was_posted_and_not_noted_is_posted_again_under_the_same_id(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await post.told(1)
-    command, died = post.desk.store.command, asyncio.Event()
+    call, died = post.desk.store.call, asyncio.Event()
 
-    async def die_at_set(*parts: Any) -> Any:
-        if parts[0] == "SET" and not died.is_set():
+    async def die_at_the_note(*asked: Any) -> Any:
+        if asked[0] == "tsp_note_in_turn" and not died.is_set():
             died.set()
             raise Unavailable("STORE_UNAVAILABLE", "dead")
-        return await command(*parts)
+        return await call(*asked)
 
-    monkeypatch.setattr(post.desk.store, "command", die_at_set)
+    monkeypatch.setattr(post.desk.store, "call", die_at_the_note)
     async with Receiver() as shop:
         post.registry.webhooks[ON_FILE] = (shop.url, SECRET)
         post.start()

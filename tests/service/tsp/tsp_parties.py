@@ -40,8 +40,8 @@ NEW_PAN, NEWER_PAN = pan(9_000_001), pan(9_000_002)
 
 def stub(tsp: Provider, kind: type[S], caller: str) -> S:
     """A stub by which somebody asks the token service provider."""
-    link = InProcessLink("tsp", tsp.service.border)
-    return kind(Channel(link, Env.of("test"), credential=caller, timeout_s=25))  # type: ignore[call-arg]
+    link = InProcessLink("tsp", tsp.service.border_for(caller), caller)
+    return kind(Channel(link, Env.of("test"), timeout_s=25))  # type: ignore[call-arg]
 
 
 async def request_token(tsp: Provider, number: str, trid: str = "00000000001") -> Any:
@@ -104,24 +104,26 @@ async def enquire_par(tsp: Provider, number: str, caller: str = "issuer") -> Any
 def watched(store: Store) -> Iterator[list[tuple[Any, ...]]]:
     """Everything that a service asks its store meanwhile to answer calls."""
     asked: list[tuple[Any, ...]] = []
-    ask = store._ask
+    server = store._servers
+    ask = server.ask
 
     async def noted(command: Any) -> Any:
         if current.get():
             asked.append(tuple(command))
         return await ask(command)
 
-    store._ask = noted  # type: ignore[method-assign]
+    server.ask = noted  # type: ignore[method-assign,assignment]
     try:
         yield asked
     finally:
-        store._ask = ask  # type: ignore[method-assign]
+        server.ask = ask  # type: ignore[method-assign]
 
 
 @contextmanager
 def dying(store: Store, survives: int, acts: bool) -> Iterator[None]:
     """A call dies at a question to the store, before the store acts or after it did; later ones find it dead."""
-    ask, left = store._ask, survives
+    server = store._servers
+    ask, left = server.ask, survives
 
     async def ask_or_die(command: Any) -> Any:
         nonlocal left
@@ -134,8 +136,8 @@ def dying(store: Store, survives: int, acts: bool) -> Iterator[None]:
             raise Unavailable("DEAD", "dead")
         return await ask(command)
 
-    store._ask = ask_or_die  # type: ignore[method-assign]
+    server.ask = ask_or_die  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
-        store._ask = ask  # type: ignore[method-assign]
+        server.ask = ask  # type: ignore[method-assign]

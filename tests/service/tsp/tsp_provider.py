@@ -18,7 +18,7 @@ from cardnet.embedded_store import EmbeddedStore
 from cardnet.encrypted_card import encrypt
 from cardnet.env import Env, FrozenClock, Rng
 from cardnet.errors import Unavailable
-from cardnet.identity import Callers, digest
+from cardnet.identity import Door
 from cardnet.store import Store
 from cardnet.trace import Recorder
 from cardnet.v1 import payment_pb2, token_service_pb2
@@ -109,24 +109,22 @@ class Provider:
         self.clock = FrozenClock(START)
         self.env = Env(self.clock, Rng("tsp"), Rng("trace"))
         self.bank = TinyIssuer()
-        issuer = Border(self.env, Callers({"tsp": digest("tsp")}), Recorder("issuer", []))
+        issuer = Border(self.env, Door.BUSINESS, Recorder("issuer", []))
         issuer_pb2_grpc.add_IssuerServicer_to_server(self.bank, issuer)
         config = Config(
             redis_url=store.url("tsp"),
-            credential="tsp",
-            callers=",".join(f"{name}={digest(name)}" for name in CALLERS),
             issuer="",
             **{"cryptogram_key": KEY, "kek": KEK, **settings},  # type: ignore[arg-type]
         )
-        self.service = build(config, self.env, [], connect=lambda name, _: InProcessLink(name, issuer))
+        self.service = build(config, self.env, [], connect=lambda name, _: InProcessLink(name, issuer, "tsp"))
         self.requestor = TokenServiceStub(self._channel("merchant"))
         self.vault = TokenVaultStub(self._channel("network"))
         self.operator = TokenOperatorStub(self._channel("operator"))
         self.lifecycle = TokenLifecycleStub(self._channel("operator"))
 
     def _channel(self, caller: str) -> Channel:
-        link = InProcessLink("tsp", self.service.border)
-        return Channel(link, Env.of("test"), credential=caller, timeout_s=25)
+        link = InProcessLink("tsp", self.service.border_for(caller), caller)
+        return Channel(link, Env.of("test"), timeout_s=25)
 
     def stub(self, kind: type[S], caller: str) -> S:
         """A stub by which one of CALLERS asks."""

@@ -17,7 +17,7 @@ from services.tsp.cards import Cards
 from services.tsp.domain import Assurance, Cause, Party, TokenState, new_record
 from services.tsp.history import Past
 from services.tsp.instances import PLACE as INSTANCES
-from services.tsp.kek import KekGiven
+from services.tsp.kek import KekGiven, KekProvider
 from services.tsp.key_office import KeyOffice
 from services.tsp.keyring import Key, KeyState, Purpose
 from services.tsp.keys import KeySet
@@ -42,6 +42,9 @@ class Dying(Store):
     async def command(self, *asked: Any) -> Any:
         return await self._ask_or_die(super().command(*asked))
 
+    async def scan(self, *asked: Any) -> Any:
+        return await self._ask_or_die(super().scan(*asked))
+
     async def _ask_or_die(self, asking: Any) -> Any:
         if self.survives is None:
             return await asking
@@ -58,7 +61,10 @@ class Dying(Store):
 class Process:
     """A vault, its keys and its keys' office."""
 
-    def __init__(self, server: EmbeddedStore, audit_file: str = "", kek: bytes = KEK) -> None:
+    def __init__(
+        self, server: EmbeddedStore, audit_file: str = "", kek: bytes = KEK, provider: KekProvider | None = None
+    ) -> None:
+        """provider: of the key-encryption key, in place of `kek`."""
         self.clock = FrozenClock(START)
         self.store = Dying(server.url("tsp"), *LIBRARIES, owner="tsp")
         self.keys = KeySet(self.store, self.clock)
@@ -67,7 +73,8 @@ class Process:
         self.cards = Cards(self.store, self.keys, env.rng)
         self.vault = RedisVault(self.store, self.keys, self.audit, self.cards, env)
         self.uses = Uses(self.store, self.keys)
-        self.office = KeyOffice(self.store, self.keys, self.audit, self.clock, KekGiven(kek), cryptogram_window_s=900)
+        provider = provider or KekGiven(kek)
+        self.office = KeyOffice(self.store, self.keys, self.audit, self.clock, provider, cryptogram_window_s=900)
         self.env = env
 
     async def __aenter__(self) -> "Process":

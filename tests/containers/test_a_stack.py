@@ -1,0 +1,80 @@
+"""The network in containers, used as docs/containers.md says."""
+
+import json
+
+import grpc
+import grpc.aio
+import pytest
+from stack import SCALE, SERVICES, STORES, Stack, service_of
+
+from cardnet.response_code import ResponseCode
+from cardnet.steps import STEPS
+from cardnet.test_cards import test_card
+from cardnet.testing import RemoteNetwork
+
+
+def test_everything_is_healthy_in_as_many_instances_as_asked_for(stack: Stack) -> None:
+    found = [(service_of(one), one["State"]) for one in stack.described()]
+    running = [name for name, state in found if state["Running"]]
+    checked = [name for name, state in found if state.get("Health", {}).get("Status") == "healthy"]
+    for name in SERVICES:
+        assert running.count(name) == checked.count(name) == SCALE.get(name, 1)
+    assert {*STORES, "collector", "authority"} <= set(checked)
+    assert [state["ExitCode"] for name, state in found if name == "setup"] == [0]
+    assert not [name for name, state in found if state["OOMKilled"] or state["Restarting"]]
+
+
+def test_the_demo_plays_where_nothing_runs_and_where_all_does(stack: Stack) -> None:
+    for played in (stack.demo, stack.run("demo")):
+        assert played.returncode == 0, played.stderr
+        assert "PAN seen by: network, tsp, issuer   never by: merchant, acquirer" in played.stdout
+        assert "4 of 4 as expected" in played.stdout
+
+
+@pytest.mark.parametrize(("card", "exit_code"), [("approved-debit", 0), ("insufficient-funds", 1)])
+def test_one_pays_without_python_on_the_host(stack: Stack, card: str, exit_code: int) -> None:
+    paid = stack.run("cli", "pay", "--card", card, "--amount", "12.40", "--json")
+    assert paid.returncode == exit_code, paid.stderr
+    assert json.loads(paid.stdout)["response_code"] == test_card(card).outcome
+
+
+def test_a_little_load_is_all_approved(stack: Stack) -> None:
+    loaded = stack.run("load", "python", "/opt/cardnet/load.py", "--seconds", "2", "--in-flight", "4")
+    assert loaded.returncode == 0, loaded.stderr
+    first, *outcomes = loaded.stdout.splitlines()
+    assert "payments/s" in first
+    assert [outcome.split(maxsplit=1)[1] for outcome in outcomes] == ["00 approved"]
+
+
+async def test_a_payment_from_the_host_takes_the_nine_steps(network: RemoteNetwork) -> None:
+    card = await network.save_card("approved")
+    payment = await network.checkout(card, "12.40 USD")
+    assert payment.response_code is ResponseCode.APPROVED
+    assert tuple(payment.steps) == STEPS
+
+
+async def test_the_host_s_ports_let_nobody_in_without_an_identity(stack: Stack) -> None:
+    for name, address in stack.doors.items():
+        for channel in (
+            grpc.aio.insecure_channel(address),
+            grpc.aio.secure_channel(
+                address,
+                grpc.ssl_channel_credentials((stack.identities() / "cardholder" / "ca.crt").read_bytes()),
+                options=(("grpc.ssl_target_name_override", name),),
+            ),
+        ):
+            async with channel as asked:
+                with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                    await asked.unary_unary("/cardnet.v1.Merchant/Checkout")(b"", timeout=5)
+            assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE, name
+
+
+def test_setting_up_again_changes_no_password(stack: Stack) -> None:
+    before = _passwords(stack)
+    again = stack.run("setup")
+    assert again.returncode == 0, again.stderr
+    assert _passwords(stack) == before and len(set(before)) == len(SERVICES)
+
+
+def _passwords(stack: Stack) -> list[str]:
+    return [stack.execute(stack.ids(name)[0], "cat", "/run/cardnet/store/redis.url") for name in SERVICES]
