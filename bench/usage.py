@@ -1,5 +1,6 @@
 """What other processes have used so far: the kernel's own figures, and `ps` where there is no /proc."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterable
@@ -8,7 +9,10 @@ from pathlib import Path
 KERNEL_TELLS = Path("/proc/self/smaps_rollup").exists()
 """Whether /proc tells all that is asked here."""
 
-MEMORY_KIND = "PSS" if KERNEL_TELLS else "RSS"
+MEMORY_SHOWN = KERNEL_TELLS and os.geteuid() == 0
+"""Whether /proc shows us the services' memory: they shut it to all but root (cardnet/confinement.py)."""
+
+MEMORY_KIND = "PSS" if MEMORY_SHOWN else "RSS"
 """What `memory_mb` gives: PSS counts a page that n processes share as 1/n for each, RSS as one for each."""
 
 _CPU_CLOCK = 2  # the kernel's CPUCLOCK_SCHED: what the scheduler counts
@@ -21,7 +25,7 @@ def cpu_s(pids: Iterable[int]) -> float:
 
 def memory_mb(pid: int) -> float:
     """What a process has in memory, in MB of 1,000,000 bytes."""
-    if not KERNEL_TELLS:
+    if not MEMORY_SHOWN:
         return int(_ps("rss", pid)) * 1024 / 1e6
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6

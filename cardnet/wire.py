@@ -17,9 +17,9 @@ import grpc.aio
 from cardnet.border import MAX_STREAM_S, Border
 from cardnet.certificates import AUTHORITIES, CERTIFICATE, KEY, Identity, Papers, channel_credentials
 from cardnet.config import ServiceConfig, SettingMissing
-from cardnet.errors import Fault, TimedOut
+from cardnet.errors import Fault, Overloaded, TimedOut, Unavailable
 from cardnet.messages import MAX_BYTES
-from cardnet.repeats import SERVICE_CONFIG
+from cardnet.repeats import ASKED_AGAIN, SERVICE_CONFIG
 from cardnet.status import DETAILS_KEY, fault_of, status_of
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -122,7 +122,7 @@ class GrpcLink:
         try:
             return await line.unary(method)(data, metadata=line.with_claim(metadata), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._fault(error) from None
+            raise self._fault(error, method) from None
 
     async def stream(
         self, method: str, data: bytes, metadata: Mapping[str, str], timeout_s: float | None
@@ -133,7 +133,7 @@ class GrpcLink:
             async for answer in call:
                 yield answer
         except grpc.aio.AioRpcError as error:
-            raise self._fault(error) from None
+            raise self._fault(error, method) from None
         finally:
             call.cancel()  # hangs up, if there is anything left to hang up
 
@@ -154,10 +154,14 @@ class GrpcLink:
             self._line = _Line(self._neighbour, self._address, papers, self._as if isinstance(self._as, str) else "")
         return self._line
 
-    def _fault(self, error: grpc.aio.AioRpcError) -> Fault:
+    def _fault(self, error: grpc.aio.AioRpcError, method: str) -> Fault:
         details = dict(tuple(error.trailing_metadata() or ())).get(DETAILS_KEY)  # its keys() are pairs
         found = details if isinstance(details, bytes) else None
-        return fault_of(error.code(), found, self._neighbour, error.details() or "")
+        fault = fault_of(error.code(), found, self._neighbour, error.details() or "")
+        if isinstance(fault, Overloaded) and not found and method in ASKED_AGAIN:
+            # Refused at the door: perhaps at a repeat, of which we are not told, after the first was acted upon.
+            return Unavailable(fault.reason, fault.sentence)
+        return fault
 
 
 class _Line:

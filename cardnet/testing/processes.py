@@ -21,6 +21,8 @@ class ServiceProcess:
     def __init__(self, name: str, settings: Mapping[str, str], log: Path) -> None:
         """log: where what it says on standard error goes."""
         self.name = name
+        self.listen = settings.get(f"CARDNET_{name.upper()}_LISTEN", "")
+        """Where it listens."""
         self.log = log
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None

@@ -3,10 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from patience import patient
+from waiting import until
 
 from bench.fleet import Fleet, sailing
 from cardnet.errors import Fault
@@ -68,6 +71,23 @@ class Customers:
 PRICE = Money.parse("0.01 EUR")
 
 
+async def found_again(process: ServiceProcess) -> bool:
+    """Whether everybody who asks this instance has a connection to it again: then the other one may go."""
+    port = int(process.listen.rpartition(":")[2])
+    return established(port) >= CALLERS[process.name]
+
+
+def established(port: int) -> int:
+    """How many connections to a port of this machine stand, as the kernel counts their callers' ends."""
+    known = (Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6"))
+    lines = [line.split() for some in known for line in some]
+    return sum(state == "01" and remote.endswith(f":{port:04X}") for _, _, remote, state, *_ in lines)
+
+
+CALLERS = {"merchant": 1, "acquirer": 2, "network": 2, "tsp": 4, "issuer": 2}
+"""How many connections lead to an instance at the least: from the customers, or from two of each service asking it."""
+
+
 async def restarted(process: ServiceProcess) -> None:
     await process.stop()
     await process.start()
@@ -89,6 +109,7 @@ async def test_an_instance_of_each_goes_while_payments_run_and_all_are_approved(
     for service in SERVICES:
         for process in fleet.instances[service]:
             await how(process)
+            await until(partial(found_again, process), f"the {service} is found again")
             await customers.more()
     customers.stop()
     await shopping

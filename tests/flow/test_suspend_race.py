@@ -62,8 +62,10 @@ async def test_no_payment_is_approved_between_a_suspension_and_the_resumption(
     stop = asyncio.Event()
     changing = [asyncio.create_task(witness.suspend_and_resume(party, stop)) for party in parties]
 
-    for _ in range(WAVES):
+    for wave in range(4 * WAVES):
         await asyncio.gather(*(witness.pay() for _ in range(AT_ONCE)))
+        if wave + 1 >= WAVES and witness.outcomes(PAY).keys() == {APPROVED, IS_SUSPENDED}:
+            break  # on a slow machine suspensions may fall between the waves for a while
     stop.set()
     await asyncio.gather(*changing)
     await witness.pay()  # nobody suspends it any more

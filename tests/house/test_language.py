@@ -41,3 +41,8 @@ def test_no_lock_or_setting_holds_an_address() -> None:
         text = (ROOT / name).read_text()
         assert "index-url" not in text
         assert not re.search(r"https?://[a-z0-9.]*py(pi|thonhosted)", text), name
+
+
+def test_no_two_test_files_that_run_together_have_one_name() -> None:
+    names = [path.name for path in tracked(".py") if path.name.startswith("test_") and "containers" not in path.parts]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})
