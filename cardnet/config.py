@@ -37,7 +37,7 @@ class ServiceConfig:
     way on it is finished first."""
     redis_url: str
     """Its store: any Redis >= 7, such as redis://user:password@host:6379/0 or unix:///path/store.sock."""
-    store_timeout_s: float = 2.0
+    store_timeout_s: float = 5.0
     """How long its store may take for an answer."""
     collector: str = ""
     """The network's own collector of traces: host:port or unix:/path."""

@@ -1,6 +1,7 @@
 """A service as a process of its own."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -30,6 +31,7 @@ def run(name: str, build: Build[C], kind: type[C]) -> None:
     try:
         keep_secrets_in(os.environ)
         _loop().run(_serve(name, build, read(kind, name, os.environ)))
+        gc.collect()  # else cycles keep gRPC objects beyond our end, and gRPC waits two seconds for them (measured)
     except (SettingMissing, OSError, Fault) as problem:
         sys.exit(_complaint(name, problem))
 

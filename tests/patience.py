@@ -4,12 +4,15 @@ from collections.abc import Mapping
 
 Settings = Mapping[str, Mapping[str, str]]
 
+STORE_TIMEOUT_S = 15.0
+STORE_S = str(STORE_TIMEOUT_S)
+
 _PATIENT: Settings = {
-    "merchant": {"acquirer_timeout_s": "9", "tsp_timeout_s": "9", "store_timeout_s": "9"},
-    "acquirer": {"network_timeout_s": "8", "store_timeout_s": "9"},
-    "network": {"tsp_timeout_s": "7", "issuer_timeout_s": "7", "store_timeout_s": "9"},
-    "tsp": {"issuer_timeout_s": "7", "store_timeout_s": "9"},
-    "issuer": {"store_timeout_s": "9"},
+    "merchant": {"acquirer_timeout_s": "21", "tsp_timeout_s": "14", "store_timeout_s": STORE_S},
+    "acquirer": {"network_timeout_s": "19", "store_timeout_s": STORE_S},
+    "network": {"tsp_timeout_s": "9", "issuer_timeout_s": "9", "store_timeout_s": STORE_S},
+    "tsp": {"issuer_timeout_s": "12", "store_timeout_s": STORE_S},
+    "issuer": {"store_timeout_s": STORE_S},
 }
 
 

@@ -4,6 +4,7 @@ Exit codes: 0 approved or done, 1 refused or not as expected, 2 could not ask. E
 it runs, so that `cardnet --help` is quick.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{problem.strerror}: {problem.filename}" if problem.filename else str(problem))
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
+    finally:
+        gc.collect()  # or we would end two seconds later: see cardnet/server.py
 
 
 def _failed(sentence: str) -> int:

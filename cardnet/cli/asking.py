@@ -17,7 +17,7 @@ from cardnet.identity import CARDHOLDER
 from cardnet.testing.remote import identity_in
 from cardnet.wire import GrpcLink
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 20.0
 """How long an answer may take."""
 
 CONNECT_S = 2.0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cardnet.traced import Trace
     from cardnet.triggers import Scene, Trigger
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 20.0
 
 
 @click.command(short_help="Bring a negative path about, and show its nine steps.")

@@ -19,7 +19,7 @@ from cardnet.v1.merchant_pb2 import CheckoutResponse
 
 S = TypeVar("S")
 
-CALL_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 25.0
 """How long the kit waits for an answer."""
 
 TRACE_TIMEOUT_S = 5.0

@@ -23,7 +23,7 @@ class Config(ServiceConfig):
     """The payment network's address."""
     acquirer_id: str = "99990000001"
     """What the network calls it: ISO 8583 field 32."""
-    network_timeout_s: float = 6.0
+    network_timeout_s: float = 9.0
     """How long the network may take: longer than it waits for those behind it, shorter than the merchant waits."""
 
 

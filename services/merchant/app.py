@@ -38,9 +38,9 @@ class Config(ServiceConfig):
     """Where it is (ISO 3166-1 numeric)."""
     token_requestor_id: str = "00000000001"  # noqa: S105 - a name, not a secret
     """What the token service provider calls it."""
-    acquirer_timeout_s: float = 7.5
+    acquirer_timeout_s: float = 11.0
     """How long the acquirer may take: longer than everybody behind it."""
-    tsp_timeout_s: float = 3.0
+    tsp_timeout_s: float = 6.0
     """How long the token service provider may take."""
 
 

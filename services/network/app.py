@@ -24,7 +24,7 @@ class Config(ServiceConfig):
     """The token service provider's address: it may sit anywhere (EMVCo's flow)."""
     issuer: str
     """The issuer's address."""
-    tsp_timeout_s: float = 3.0
+    tsp_timeout_s: float = 5.0
     """How long the token service provider may take."""
     issuer_timeout_s: float = 2.5
     """How long the issuer may take before the network answers 91 in its place."""

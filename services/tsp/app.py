@@ -49,7 +49,7 @@ class Config(ServiceConfig):
 
     issuer: str
     """The issuer's address, to have accounts verified."""
-    issuer_timeout_s: float = 2.0
+    issuer_timeout_s: float = 4.0
     """How long the issuer may take for it."""
     kek: str = ""
     """The key-encryption key, 64 hexadecimal digits. Without it, a file and a provider the vault is sealed until the

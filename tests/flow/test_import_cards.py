@@ -147,6 +147,10 @@ def line(number: int, card: TestCard) -> str:
     return f"customer-{number},{card.pan},{card.expiry}"
 
 
+def mistyped(pan: str) -> str:
+    return f"{pan[:-1]}{(int(pan[-1]) + 1) % 10}"
+
+
 def report_of(file: Path) -> dict[int, dict[str, str]]:
     with file.with_name("cards.csv.report.csv").open(newline="") as report:
         return {int(row["line"]): row for row in csv.DictReader(report)}
@@ -174,7 +178,7 @@ async def test_a_file_of_stored_cards_becomes_tokens_and_is_gone(shop: Shop, tmp
         tmp_path,
         line(1, good),
         line(2, lost),
-        f"customer-3,{good.pan[:-1]},3011",
+        f"customer-3,{mistyped(good.pan)},3011",
         f"customer-4,{unknown.pan},2912",  # not the expiry that the issuer knows
         line(5, good),
     )

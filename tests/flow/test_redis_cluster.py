@@ -55,7 +55,9 @@ async def test_all_five_services_live_on_one_cluster_and_come_back_to_it(
         assert len(tokens) > len(life.tokens)
     everywhere = await owners(redis_cluster)
     assert len(everywhere) == MASTERS
-    assert set.intersection(*everywhere) >= {"merchant", "tsp", "issuer"}  # the acquirer's journal is on one of them
+    # Who has many records has some on every master. A journal is on one of them, and so may be a few cards on file.
+    assert set.intersection(*everywhere) >= {"tsp", "issuer"}
+    assert set.union(*everywhere) >= {"merchant", "acquirer", "tsp", "issuer"}
 
     async with on_cluster(redis_cluster, SERVICES, tmp_path) as again:
         assert await WholeLife(again).listed() == tokens

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from houses import AcquirerHouse, payment, reversal
 from neighbours import CRYPTOGRAM, TOKEN, emptied, env, hang
+from patience import STORE_TIMEOUT_S
 
 from cardnet.call import Call
 from cardnet.client import Channel
@@ -166,6 +167,7 @@ async def test_the_store_never_sees_a_cryptogram_and_no_key_names_a_token(house,
 async def test_a_whole_acquirer_sends_reversals_by_itself(house, server) -> None:
     config = Config(
         redis_url=server.url("acquirer"),
+        store_timeout_s=STORE_TIMEOUT_S,
         network="the network's address",
         network_timeout_s=0.05,
     )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from houses import MerchantHouse, Process, card, order
 from neighbours import OTHER_TOKEN, emptied, env, hang
+from patience import STORE_TIMEOUT_S
 
 from cardnet.call import Call
 from cardnet.client import Channel
@@ -176,6 +177,7 @@ async def test_a_store_that_stops_before_the_customer_is_told_ends_in_a_reversal
 async def test_a_whole_shop_sends_reversals_by_itself(house, server) -> None:
     config = Config(
         redis_url=server.url("merchant"),
+        store_timeout_s=STORE_TIMEOUT_S,
         acquirer="the acquirer's address",
         tsp="the tsp's address",
         acquirer_timeout_s=0.05,

@@ -37,7 +37,7 @@ class Payer:
             GrpcLink(name, network.addresses[name], Identity(folder / "cardholder", LOOK_S))
             for name in ("merchant", "tsp")
         ]
-        self._channels = [Channel(link, self._env, timeout_s=20) for link in links]
+        self._channels = [Channel(link, self._env, timeout_s=29) for link in links]
         self._cardholder = Cardholder(*self._channels, "customer-1")
         self.paid = 0
         self._one_more = asyncio.Event()
@@ -68,7 +68,7 @@ async def paying(network: LocalNetwork, folder: Path) -> AsyncIterator[Payer]:
     """Have payments under way for the whole block; the first that fails breaks it off."""
     payer = Payer(network, folder)
     try:
-        async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(300), asyncio.TaskGroup() as tasks:
             payers = [tasks.create_task(payer.pay()) for _ in range(3)]
             await payer.pays_on()
             yield payer

@@ -3,6 +3,8 @@
 import hmac
 from itertools import count
 
+from patience import STORE_TIMEOUT_S
+
 from cardnet.card import luhn_digit
 from cardnet.cde.v1 import issuer_pb2 as pb
 from cardnet.cde.v1.issuer_pb2_grpc import IssuerOperatorStub, IssuerStub
@@ -38,6 +40,7 @@ class Bank:
     def __init__(self, store: EmbeddedStore, **settings: object) -> None:
         config = Config(
             redis_url=store.url("issuer"),
+            store_timeout_s=STORE_TIMEOUT_S,
             frozen_at="2026-11-22T09:30:00Z",
             **{"account_key": KEY, "seed_cards": False, **settings},
         )

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
+from patience import STORE_TIMEOUT_S
+
 from cardnet.border import Border
 from cardnet.card import luhn_digit
 from cardnet.cde.v1 import issuer_pb2, issuer_pb2_grpc, pan_lifecycle_pb2
@@ -113,6 +115,7 @@ class Provider:
         issuer_pb2_grpc.add_IssuerServicer_to_server(self.bank, issuer)
         config = Config(
             redis_url=store.url("tsp"),
+            store_timeout_s=STORE_TIMEOUT_S,
             issuer="",
             **{"cryptogram_key": KEY, "kek": KEK, **settings},  # type: ignore[arg-type]
         )
