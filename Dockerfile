@@ -32,9 +32,9 @@ LABEL org.opencontainers.image.title="cardnet" \
 # Folders for volumes: a new volume takes the owner of the folder on which it is first mounted.
 RUN umask 077 \
  && mkdir -p /run/cardnet/identity /run/cardnet/identities /run/cardnet/traces /run/cardnet/store \
- && for name in merchant acquirer network tsp issuer; do mkdir -p /run/cardnet/stores/urls/$name; done \
+ && for name in merchant acquirer network tsp issuer wallet; do mkdir -p /run/cardnet/stores/urls/$name; done \
  && for name in shops vault ledger; do mkdir -p /run/cardnet/stores/users/$name /var/lib/cardnet/$name; done \
- && mkdir -p /var/lib/cardnet/tsp /var/lib/cardnet/issuer \
+ && mkdir -p /var/lib/cardnet/merchant /var/lib/cardnet/tsp /var/lib/cardnet/issuer \
  && chown -R 10001:10001 /run/cardnet /var/lib/cardnet
 
 COPY --from=builder /opt/cardnet /opt/cardnet

@@ -5,7 +5,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 DEMO := docker compose --project-name cardnet-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench compose-demo test-containers engine setup protos format clean
+.PHONY: help demo test check bench compose-demo test-containers test-browser engine setup protos format clean
 
 help:
 	@echo 'cardnet: make what?'
@@ -34,6 +34,10 @@ compose-demo: engine  ## the same network in containers, and the demo in it; the
 
 test-containers: setup engine  ## the image, the compose file and real Redis on a container engine
 	@$(BIN)/python -m pytest tests/containers
+
+test-browser: setup  ## both ways from a browser to the network, in a real Chromium
+	@$(BIN)/python tools/browser.py
+	@$(BIN)/python -m pytest -n 2 tests/browser
 
 engine:  # Docker with Compose, or a sentence about what is missing
 	@docker --version >/dev/null 2>&1 || \

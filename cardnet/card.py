@@ -22,10 +22,13 @@ class CardRange:
     issuer: str
     product_id: str
     type: str
+    """credit, debit or prepaid."""
     token_low: str
     token_high: str
     issuer_identity: str
     """The caller who may act on these cards, by its name in cardnet/identity.py: one processor for both issuers."""
+    network: str = "cardnet"
+    """The card network, by the identifier that payment requests give it: lower case, and no real network's."""
 
 
 CARD_RANGES = (

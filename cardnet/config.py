@@ -24,6 +24,10 @@ class ServiceConfig:
     """Where the admin door is: host:port. Empty: there is none, and what only operators may call is not registered."""
     health_listen: str = ""
     """Where the standard health service, and nothing else, is served in plain text: host:port. Empty: nowhere."""
+    web_listen: str = ""
+    """Where its web face is, for those that have one: host:port. Empty: nowhere."""
+    web_origin: str = ""
+    """What browsers call that: http://localhost:8750. To be given with `web_listen`."""
     identity: str = ""
     """The folder with its certificate and key and whom to believe (cardnet/certificates.py)."""
     identity_look_s: float = 1.0

@@ -14,7 +14,9 @@ from cardnet.border import Border
 from cardnet.certificates import Identity, caller_of
 from cardnet.config import ServiceConfig, SettingMissing
 from cardnet.errors import Fault
+from cardnet.face import Face
 from cardnet.identity import CARDHOLDER, is_name
+from cardnet.origin import is_origin
 from cardnet.repeats import NOT_AGAIN
 from cardnet.service import Service
 from cardnet.status import DETAILS_KEY, status_of
@@ -136,6 +138,7 @@ class Doors:
         self._config = config
         self._as = as_
         self._servers: list[grpc.aio.Server] = []
+        self._face: Face | None = None
         self.port = 0
         """The port of the business door."""
 
@@ -145,12 +148,20 @@ class Doors:
         self.port = await self._open(config.listen, self._service.border)
         if config.admin_listen:
             await self._open(config.admin_listen, self._service.admin)
+        if config.web_listen and not is_origin(config.web_origin):
+            variable = f"CARDNET_{self._service.name.upper()}_WEB_ORIGIN"
+            raise SettingMissing(f"{variable} must be what browsers call its web face, such as http://localhost:8750")
+        if config.web_listen and self._service.face:
+            self._face = Face(self._service.face, config.web_listen)
+            await self._face.open()
         if config.health_listen:
             names = _services(self._service.border)
             self._servers.append(await open_health_door(config.health_listen, names, self._service.serving))
 
     async def close(self) -> None:
         """Let nobody in any more, and give what is under way a moment to finish."""
+        if self._face:
+            await self._face.close()  # its pages ask the service itself
         self._service.stop_streams()  # or they would take all of the grace
         await asyncio.gather(*(server.stop(GRACE_S) for server in self._servers))
 

@@ -1,14 +1,14 @@
 """A card on its way from the cardholder to the token service provider: a JWE that nobody between them can read.
 
 One profile alone (RFC 7516, compact): RSA-OAEP-256, A256GCM, and a header of exactly alg, enc and kid. The plaintext is
-JSON: {"pan": "13 to 19 digits", "pan_expiry": "YYMM"}.
+JSON: {"pan": "13 to 19 digits", "pan_expiry": "YYMM"}; where a page made it, perhaps with a "security_code" beside.
 """
 
 import base64
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from joserfc import jwe
 from joserfc.errors import JoseError
@@ -20,17 +20,30 @@ from cardnet.errors import InvalidField
 _ALGORITHMS = ("RSA-OAEP-256", "A256GCM")
 _NUMBER = re.compile(r"[0-9]{13,19}")
 
+_NOT_OURS = (InvalidField, JoseError, ValueError, KeyError, RecursionError)
 _UNREADABLE = "must be a card encrypted to this token service's key: a compact JWE with RSA-OAEP-256 and A256GCM"
 _REAL_CARD = "must hold a card of the test ranges, which begin with 9999: never use a real card here"
 
 
-def encrypt(pan: str, pan_expiry: str, key_id: str, public_key: str) -> str:
+class TypedCard(NamedTuple):
+    """A card as somebody typed it in a page: nothing of it was judged yet. Never printed."""
+
+    pan: str
+    pan_expiry: str
+    security_code: str = ""
+
+    def __repr__(self) -> str:
+        return "<TypedCard>"
+
+
+def encrypt(pan: str, pan_expiry: str, key_id: str, public_key: str, security_code: str = "") -> str:
     """The cardholder's side: a card as it was typed, as a compact JWE. The TSP alone will judge it.
 
-    pan_expiry: YYMM. key_id, public_key (PEM): what GetEncryptionKey answers.
+    pan_expiry: YYMM. key_id, public_key (PEM): what GetEncryptionKey answers. security_code: for a page's card alone.
     """
     header = {"alg": _ALGORITHMS[0], "enc": _ALGORITHMS[1], "kid": key_id}
-    card = json.dumps({"pan": pan, "pan_expiry": pan_expiry})
+    members = {"pan": pan, "pan_expiry": pan_expiry} | ({"security_code": security_code} if security_code else {})
+    card = json.dumps(members)
     return jwe.encrypt_compact(header, card, RSAKey.import_key(public_key), algorithms=_ALGORITHMS)
 
 
@@ -41,21 +54,39 @@ def decrypt(encrypted: str, keys: Mapping[str, RSAKey]) -> tuple[Pan, Expiry]:
     the sake of whoever typed it: that a card outside the test ranges has no business here.
     """
     try:
-        digits, expiry = _opened(encrypted, keys)
+        digits, expiry, code = _opened(encrypted, keys)
+        if code:
+            raise ValueError  # a card on file has none: it must never be kept
         if not _may_be_real(digits):
             return Pan(digits), Expiry.parse(expiry)
-    except (InvalidField, JoseError, ValueError, KeyError, RecursionError):
+    except _NOT_OURS:
         raise InvalidField("encrypted_card", _UNREADABLE) from None
     raise InvalidField("encrypted_card", _REAL_CARD)
 
 
-def _opened(encrypted: str, keys: Mapping[str, RSAKey]) -> tuple[str, str]:
-    """PAN and expiry as they were written. One of several errors where anything is not of our profile."""
+def decrypt_typed(encrypted: str, keys: Mapping[str, RSAKey]) -> TypedCard:
+    """The TSP's side of a page's card: as it was typed, for the TSP to say which member is wrong.
+
+    That helps nobody who guesses: only who typed the card could encrypt it. Raises InvalidField where it is no JWE of
+    our profile, as `decrypt` does.
+    """
+    try:
+        return _opened(encrypted, keys)
+    except _NOT_OURS:
+        raise InvalidField("encrypted_card", _UNREADABLE) from None
+
+
+def _opened(encrypted: str, keys: Mapping[str, RSAKey]) -> TypedCard:
+    """The members as they were written. One of several errors where anything is not of our profile."""
     key = keys[_key_id(encrypted)]
     opened = jwe.decrypt_compact(encrypted, key, algorithms=_ALGORITHMS)
     match _json(opened.plaintext or b""):
-        case {"pan": str(digits), "pan_expiry": str(expiry), **others} if not others:
-            return digits, expiry
+        case {"pan": str(digits), "pan_expiry": str(expiry), **others}:
+            match others:
+                case {"security_code": str(code), **more} if code and not more:
+                    return TypedCard(digits, expiry, code)
+                case _ if not others:
+                    return TypedCard(digits, expiry)
     raise ValueError
 
 

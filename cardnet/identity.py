@@ -11,6 +11,8 @@ from cardnet.errors import NotPermitted, Unauthenticated
 
 MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER = "merchant", "acquirer", "network", "tsp", "issuer"
 COLLECTOR = "collector"
+WALLET = "wallet"
+"""Keeps its users' cards, as tokens, and pays with them at any shop that takes them (W3C Tokenized Card Payment)."""
 CARDHOLDER = "cardholder"
 """Whoever pays, and looks at what became of it."""
 OPERATOR = "operator"
@@ -23,10 +25,12 @@ TRUST_DOMAIN = "cardnet.test"
 
 SERVERS = (MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, COLLECTOR)
 """Those who are called, by DNS names of their own."""
-NAMES = (*SERVERS, CARDHOLDER, OPERATOR, DISCLOSER, "other-merchant", "other-issuer")
+PROGRAMS = (MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, WALLET)
+"""All that may run: the five services, and the wallet where there is a web."""
+NAMES = (*SERVERS, WALLET, CARDHOLDER, OPERATOR, DISCLOSER, "other-merchant", "other-issuer")
 """All whom a network knows from the start. The last two are second parties, for tests of what is not theirs."""
 
-_SENDERS = {MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, CARDHOLDER}
+_SENDERS = {MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, WALLET, CARDHOLDER}
 
 
 class Door(StrEnum):
@@ -47,10 +51,11 @@ MAY_CALL = {
     "/cardnet.v1.Acquirer/ReversePayment": {MERCHANT},
     "/cardnet.v1.Network/RouteAuthorisation": {ACQUIRER},
     "/cardnet.v1.Network/RouteReversal": {ACQUIRER},
-    "/cardnet.v1.TokenService/GetEncryptionKey": {CARDHOLDER, MERCHANT},
-    "/cardnet.v1.TokenService/RequestToken": {MERCHANT},
-    "/cardnet.v1.TokenService/ConfirmCardholder": {MERCHANT},
+    "/cardnet.v1.TokenService/GetEncryptionKey": {CARDHOLDER, MERCHANT, WALLET},
+    "/cardnet.v1.TokenService/RequestToken": {MERCHANT, WALLET},
+    "/cardnet.v1.TokenService/ConfirmCardholder": {MERCHANT, WALLET},
     "/cardnet.v1.TokenService/RequestCryptogram": {MERCHANT},
+    "/cardnet.v1.TokenService/ProvideTokenizedCard": {WALLET},
     "/cardnet.v1.TokenLifecycle/SuspendToken": {MERCHANT, ISSUER, OPERATOR},
     "/cardnet.v1.TokenLifecycle/ResumeToken": {MERCHANT, ISSUER, OPERATOR},
     "/cardnet.v1.TokenLifecycle/ActivateToken": {ISSUER, OPERATOR},

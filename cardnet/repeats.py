@@ -24,6 +24,7 @@ _CARDS_ON_FILE = {
     "/cardnet.v1.Merchant/SaveCard",
     "/cardnet.v1.TokenService/RequestToken",
     "/cardnet.v1.TokenService/RequestCryptogram",
+    "/cardnet.v1.TokenService/ProvideTokenizedCard",
     "/cardnet.cde.v1.Issuer/VerifyAccount",
 }
 """One card and requestor have one token. A repeat makes one more cryptogram, which nobody uses, or sends one more

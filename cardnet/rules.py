@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from cardnet.card import holds_card_number, pan_fault, token_fault
 from cardnet.money import CURRENCY_NUMBERS, GREATEST_MINOR
+from cardnet.origin import is_origin
 
 Check = Callable[[Any], str | None]
 Shown = Callable[[Any], str]
@@ -75,6 +76,10 @@ def _currency(value: str) -> str | None:
     return None if value in CURRENCY_NUMBERS else "must be the ISO 4217 number of a currency this network knows"
 
 
+def _origin(value: str) -> str | None:
+    return None if is_origin(value) else "must be an origin: https://host or https://host:port, or http at this machine"
+
+
 def _sealed(value: bytes) -> str | None:
     return None if len(value) <= MOST_SEALED_BYTES else f"must be at most {MOST_SEALED_BYTES:,} bytes"
 
@@ -126,5 +131,9 @@ RULES = {
     "SECRET": Rule(_matches(r"[0-9a-f]{64}", "must be 64 lower-case hexadecimal digits"), _hidden, secret=True),
     "IDENTITY": Rule(_matches(r"[a-z][a-z0-9-]{0,31}", "must be 1 to 32 of a-z, 0-9 and -")),
     "SEALED": Rule(_sealed, lambda value: f"{len(value)} bytes", secret=True),
+    "BROWSER_TOKEN": Rule(_matches(r"[A-Za-z0-9]{32}", "must be 32 letters and digits"), _hidden, secret=True),
+    "SERVICE_ID": Rule(_matches(r"[0-9]{3}", "must be 3 digits")),
+    "ORIGIN": Rule(_origin),
+    "CARD_NETWORK": Rule(_matches(r"[a-z0-9-]{1,32}", "must be 1 to 32 of a-z, 0-9 and -")),
 }
 """Every rule by the name that the protos give it, less the prefix RULE_."""

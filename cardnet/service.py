@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from cardnet.border import Border
 from cardnet.client import Channel
 from cardnet.config import ServiceConfig
@@ -37,6 +39,8 @@ class Service:
         self.border = Border(env, Door.BUSINESS, self.recorder)
         self.admin = Border(env, Door.ADMIN, self.recorder)
         """What the operator and the discloser may call. It is served where `admin_listen` asks for it."""
+        self.face: ASGIApp | None = None
+        """What it shows to browsers, where `web_listen` asks for it."""
         self._connect = connect or _over_the_network(name, config)
         self._channels: list[Channel] = []
         self._preparations: list[Callable[[], Awaitable[None]]] = []

@@ -152,7 +152,7 @@ class Stage:
             cryptogram=cryptogram,
         )
         request = CheckoutRequest(
-            idempotency_key=self._env.rng.hex(8),
+            idempotency_key=f"pay{self._env.rng.hex(8)}",
             token_data=data,
             amount_minor=amount.minor,
             currency=amount.currency.number,

@@ -88,6 +88,14 @@ TEST_CARDS = (
         note="credit, 1000000 JPY: a currency without decimals",
     ),
     TestCard(
+        name="approved-kwd",
+        pan=_pan(_CREDIT, 4),
+        expiry="3011",
+        balance=Money(10_000_000, Currency.KWD),
+        outcome=ResponseCode.APPROVED,
+        note="credit, 10000.000 KWD: a currency with three decimals",
+    ),
+    TestCard(
         name="insufficient-funds",
         pan=_pan(_CREDIT, 51),
         expiry="3011",

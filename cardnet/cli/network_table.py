@@ -15,6 +15,12 @@ from cardnet.testing import LocalNetwork
 from cardnet.v1.token_service_pb2 import GetEncryptionKeyRequest
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 
+_FACES = (
+    ("merchant", "shop", "open it in a browser"),
+    ("tsp", "token service", "makes cards typed there tokens"),
+    ("wallet", "wallet", "pays by the Payment Request API"),
+)
+
 
 def header(seed: str, clock: str) -> str:
     """The line above everything. clock: where it stands, or "simulated"; empty for the real one."""
@@ -39,6 +45,7 @@ async def show_network(network: LocalNetwork, terminal: Terminal) -> None:
             shown.append(f" · {facts[name]}")
         lines.append((f"  {name}", network.addresses[name], shown))
     lines.append(("  collector", network.collector_address, Text("OTLP/gRPC in, `cardnet trace` out")))
+    lines += [(f"  {name}", network.origins[of], Text(what)) for of, name, what in _FACES if network.origins]
     terminal.table((), lines)
 
 

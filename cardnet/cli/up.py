@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cardnet.cli.words import as_json, checked_domain, checked_time, command_name, complain, print_json, warn
+from cardnet.cli.words import (
+    as_json,
+    checked_domain,
+    checked_origin,
+    checked_time,
+    command_name,
+    complain,
+    print_json,
+    warn,
+)
 from cardnet.errors import InvalidField
-from cardnet.identity import TRUST_DOMAIN
-from cardnet.steps import SERVICES
+from cardnet.identity import MERCHANT, PROGRAMS, TRUST_DOMAIN, WALLET
 
 if TYPE_CHECKING:
     from cardnet.cli.terminal import Terminal
@@ -25,6 +33,9 @@ PLAIN = (
 
 AFTER_CTRL_C_S = 0.3
 """A terminal's Ctrl-C reaches the services too: one that ends by it has not failed, even if we hear of it first."""
+
+PORT_BASE, WEB_PORT = 50_051, 8750
+"""Where merchant and shop are unless it is said; the shop moves as the merchant does."""
 
 STORE_LOOK_S = 0.5
 """How long at a time we wait for the store to end: Ctrl-C waits as long at the most."""
@@ -45,12 +56,26 @@ STORE_LOOK_S = 0.5
 @click.option(
     "--port-base",
     type=click.IntRange(0, 65_531),
-    default=50051,
+    default=PORT_BASE,
     show_default=True,
     metavar="PORT",
     help="The merchant's port; acquirer, network, tsp and issuer follow. 0 for any free ones.",
 )
 @click.option("--otlp-port", type=click.IntRange(0, 65_535), default=4317, show_default=True, metavar="PORT")
+@click.option(
+    "--web-port",
+    type=click.IntRange(0, 65_533),
+    metavar="PORT",
+    help="The shop's port; token service, wallet follow. 0: any free ones.  [default: 8750, moved as --port-base is]",
+)
+@click.option("--no-web", is_flag=True, help="No shop, no token service and no wallet for browsers.")
+@click.option(
+    "--shop-origin",
+    "shop_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Of a shop of yours, such as http://localhost:3000: its pages may have cards made tokens.",
+)
 @click.option(
     "--identities",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -75,6 +100,9 @@ def up(
     trust_domain: str,
     insecure: bool,
     no_admin: bool,
+    web_port: int | None,
+    no_web: bool,
+    shop_origins: tuple[str, ...],
     json_: bool,
 ) -> None:
     """Run merchant, acquirer, network, token service provider and issuer in the foreground, with their store and a
@@ -85,6 +113,8 @@ def up(
     """
     checked_time("frozen-at", frozen_at)
     checked_domain("trust-domain", trust_domain)
+    for origin in shop_origins:
+        checked_origin("shop-origin", origin)
     if data_dir:
         _make(data_dir)
 
@@ -99,17 +129,34 @@ def up(
         clock=clock,
         port_base=port_base,
         collector_port=otlp_port,
-        redis_urls={name: url for name in SERVICES if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
+        redis_urls={name: url for name in PROGRAMS if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
         insecure=insecure,
         identities=identities,
         trust_domain=trust_domain,
         admin=not no_admin,
+        web=not no_web and (identities is None or _has_wallet(identities)),
+        web_port_base=_web_port(port_base) if web_port is None else web_port,
+        shop_origins=shop_origins,
         roster=True,
     )
     if insecure:
         warn(PLAIN)
     shown_clock = frozen_at or ("" if clock == "real" else clock)
     asyncio.run(_until_told_to_stop(network, _header(seed, shown_clock), json_))
+
+
+def _has_wallet(identities: Path) -> bool:
+    """Whether somebody's own identities have one for the wallet, without which there are no pages."""
+    found = (identities / WALLET).is_dir()
+    if not found and (identities / MERCHANT).is_dir():
+        warn(f"no pages for browsers: {identities} has no identity {WALLET} (cardnet certs makes one)")
+    return found
+
+
+def _web_port(port_base: int) -> int:
+    """The shop's port beside a merchant's: two networks whose merchants are apart keep their shops apart, too."""
+    port = WEB_PORT + port_base - PORT_BASE
+    return port if port_base and 1024 <= port <= 65_533 else 0
 
 
 def _make(data_dir: Path) -> None:
@@ -197,7 +244,9 @@ def _next(network: "LocalNetwork") -> list[tuple[str, str]]:
     to = "" if usual else f" --merchant {merchant} --tsp {tsp}"
     at = "" if usual else f" --collector {network.collector_address}"
     of = "" if usual else f" --network {merchant.rpartition(':')[2]}"
+    shop = [(network.origins["merchant"], "the shop, in a browser")] if network.origins else []
     return [
+        *shop,
         (f"{name} pay --card approved --amount 12.40{to}", "a payment"),
         (f"{name} pay --card insufficient-funds --amount 12.40{to}", "one that is refused"),
         (f"{name} trace{at}", "the latest; with an ID, its steps"),
@@ -213,6 +262,7 @@ def _document(network: "LocalNetwork") -> dict[str, object]:
         "admin": dict(network.admin_addresses),
         "collector": network.collector_address,
         "identities": network.identities,
+        "web": dict(network.origins),
         "pids": {name: process.pid for name, process in network.processes.items()},
         "store_pid": network.store.process.pid if network.store else None,
     }

@@ -13,6 +13,7 @@ import click
 
 from cardnet.errors import InvalidField
 from cardnet.identity import is_trust_domain
+from cardnet.origin import is_origin
 
 _ASCII = {"→": "->", "⇄": "<>", "•": "*", "·": "-", "…": "...", "✓": "ok"}
 
@@ -91,6 +92,13 @@ def checked_domain(option: str, text: str) -> str:
     """A SPIFFE trust domain; InvalidField names the option."""
     if not is_trust_domain(text):
         raise InvalidField(option, "must be small letters, digits, dots, - and _, 255 at most, such as cardnet.test")
+    return text
+
+
+def checked_origin(option: str, text: str) -> str:
+    """A web origin that may be trusted with cards; InvalidField names the option."""
+    if not is_origin(text):
+        raise InvalidField(option, "must be an origin: https://host or https://host:port, or http://localhost:port")
     return text
 
 

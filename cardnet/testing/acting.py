@@ -56,7 +56,7 @@ class Network:
         """Pay with a card on file. amount: such as "12.40 USD". key: the idempotency key, a fresh one if not given."""
         money = Money.parse(amount) if isinstance(amount, str) else amount
         started = time.monotonic()
-        answer = await self.cardholder().pay(card.id, money, key or self._env.rng.hex(8), traceparent)
+        answer = await self.cardholder().pay(card.id, money, key or f"pay{self._env.rng.hex(8)}", traceparent)
         return await self.payment(answer, time.monotonic() - started)
 
     def cardholder(self, customer: str = "customer-1") -> Cardholder:

@@ -17,7 +17,7 @@ from cardnet.certificates import Identity
 from cardnet.client import Channel
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.env import Clock, Env
-from cardnet.identity import CARDHOLDER, COLLECTOR, TRUST_DOMAIN
+from cardnet.identity import CARDHOLDER, COLLECTOR, PROGRAMS, TRUST_DOMAIN
 from cardnet.otlp import OtlpSink
 from cardnet.roster import PostedRoster
 from cardnet.steps import SERVICES
@@ -26,7 +26,7 @@ from cardnet.testing.clock import NetworkClock
 from cardnet.testing.ports import Ports
 from cardnet.testing.processes import ServiceProcess
 from cardnet.testing.running import InProcess, Processes, Running, Tap
-from cardnet.testing.wiring import WITH_ADMIN_DOOR, Wiring
+from cardnet.testing.wiring import WITH_ADMIN_DOOR, WITH_FACE, Wiring
 from cardnet.traced import Trace
 from cardnet.wire import open_channel
 
@@ -46,6 +46,9 @@ class LocalNetwork(Network):
     insecure: plain text in place of mutual TLS. identities: a folder of identities of your own (docs/containers.md);
     else they are made for this run. trust_domain: of the SPIFFE IDs in them.
     admin: whether operators are let in, at a port of their own.
+    web: whether there is a shop, a token service and a wallet for browsers (docs/browser.md); in one process that wants
+    fronts, too. web_port_base: the shop's port, the others follow; 0 for any free ones. shop_origins: origins of other
+    shops that may have tokens made in their pages.
     fronts: in one process, whether the services can be reached from outside as well. tap: in one process, looks at what
     travels between the services, or disturbs it. roster: whether commands such as `cardnet tokens` find this network.
     """
@@ -66,6 +69,9 @@ class LocalNetwork(Network):
         identities: Path | None = None,
         trust_domain: str = TRUST_DOMAIN,
         admin: bool = True,
+        web: bool = False,
+        web_port_base: int = 0,
+        shop_origins: Sequence[str] = (),
         fronts: bool = False,
         tap: Tap | None = None,
         roster: bool = False,
@@ -79,6 +85,8 @@ class LocalNetwork(Network):
         self._settings = {name: dict(values) for name, values in (settings or {}).items()}
         self._insecure, self._identities, self._admin = insecure, identities, admin
         self._trust_domain = trust_domain
+        self._programs = PROGRAMS if web else SERVICES
+        self._web, self._web_port_base, self._shop_origins = web, web_port_base, tuple(shop_origins)
         self._fronts, self._tap, self._roster = fronts, tap, roster
         self._env = Env.of("kit", seed, frozen_at)
         self._ports = Ports()
@@ -157,6 +165,11 @@ class LocalNetwork(Network):
         return self._wiring.admin_addresses
 
     @property
+    def origins(self) -> Mapping[str, str]:
+        """What browsers call the shop ("merchant"), the token service ("tsp") and the "wallet"; empty without web."""
+        return self._wiring.origins
+
+    @property
     def identities(self) -> str:
         """The folder of all identities; empty for plain text."""
         return self._wiring.identities
@@ -180,18 +193,20 @@ class LocalNetwork(Network):
 
     async def _start(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="cardnet-")
-        if set(self._redis_urls) != set(SERVICES):
-            self.store = EmbeddedStore.start(self._data_dir, SERVICES)
-            self._redis_urls = {name: self.store.url(name) for name in SERVICES} | self._redis_urls
+        if not set(self._programs) <= set(self._redis_urls):
+            self.store = EmbeddedStore.start(self._data_dir, self._programs)
+            self._redis_urls = {name: self.store.url(name) for name in self._programs} | self._redis_urls
         self._clock.prepare(Path(self._folder.name), self._data_dir)
         identities = await self._identified()
         self._collecting: grpc.aio.Server
         self._collecting, self._collector_address = await self._listen_for_spans(identities)
         self._wiring = Wiring(
-            addresses=self._take_ports(SERVICES, 0),
+            addresses=self._take_ports(self._programs, 0),
             admin_addresses=self._take_ports(WITH_ADMIN_DOOR, ADMIN_OFFSET) if self._admin else {},
             identities=identities,
             store_urls=self._redis_urls,
+            web=self._take_web_ports() if self._web else {},
+            shop_origins=self._shop_origins,
             trust_domain=self._trust_domain,
             collector=self._collector_address,
             seed=self._seed,
@@ -233,13 +248,20 @@ class LocalNetwork(Network):
 
     def _take_ports(self, services: Sequence[str], further: int) -> dict[str, str]:
         base = self._port_base
-        places = {name: base + SERVICES.index(name) + further if base else 0 for name in services}
+        places = {name: base + PROGRAMS.index(name) + further if base else 0 for name in services}
         return {name: self._ports.take(place) for name, place in places.items()}
 
+    def _take_web_ports(self) -> dict[str, str]:
+        base, otherwise = self._web_port_base, "choose others with --web-port, or --no-web"
+        return {
+            name: self._ports.take(base + number if base else 0, otherwise) for number, name in enumerate(WITH_FACE)
+        }
+
     def _extra(self) -> dict[str, dict[str, str]]:
-        extra: dict[str, dict[str, str]] = {name: {} for name in SERVICES}
+        extra: dict[str, dict[str, str]] = {name: {} for name in PROGRAMS}
         keys = self._data_dir or Path(self._folder.name)  # beside the data that they open, and for as long
         extra["issuer"]["keys_file"] = str(keys / "issuer.keys")
+        extra["merchant"]["payment_key_file"] = str(keys / "merchant.payment-key")
         extra["tsp"] |= {
             "kek_file": str(keys / "tsp.kek"),
             "kek_file_create": "1",

@@ -12,6 +12,7 @@ from cardnet.confinement import keep_secrets_in
 from cardnet.doors import Doors
 from cardnet.env import Env
 from cardnet.errors import Unavailable
+from cardnet.identity import WALLET
 from cardnet.service import Connect, Service
 from cardnet.steps import SERVICES
 from cardnet.testing.processes import ServiceProcess
@@ -22,7 +23,8 @@ from cardnet.wire import GrpcLink, InProcessLink, Link
 Tap = Callable[[str, Link], Link]
 """Gets a service's name and a link to it, and gives the link to use in its place: one that looks on, or disturbs."""
 
-START_ORDER = tuple(reversed(SERVICES))
+
+START_ORDER = (*reversed(SERVICES), WALLET)
 """Whoever is asked starts before whoever asks."""
 
 
@@ -48,7 +50,9 @@ class Processes:
     def __init__(self, wiring: Wiring, logs: Path) -> None:
         """logs: a folder; each service's standard error goes to NAME.log there."""
         self._wiring = wiring
-        self.processes = {name: ServiceProcess(name, wiring.settings(name), logs / f"{name}.log") for name in SERVICES}
+        self.processes = {
+            name: ServiceProcess(name, wiring.settings(name), logs / f"{name}.log") for name in wiring.addresses
+        }
 
     async def start(self) -> None:
         # All at once: connections are made when they are needed, and an early question waits for its neighbour.
@@ -82,7 +86,7 @@ class InProcess:
     async def start(self) -> None:
         if self._fronts:
             keep_secrets_in(os.environ)
-        for name in START_ORDER:
+        for name in sorted(self._wiring.addresses, key=START_ORDER.index):
             config = read(_app(name).Config, name, self._wiring.settings(name))
             service = self._services[name] = self._built(name, config)
             await service.start()

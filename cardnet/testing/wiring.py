@@ -1,11 +1,11 @@
 """How the five services of one network are told of each other: addresses, identities and stores, as settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cardnet.certificates import Identity
-from cardnet.identity import TRUST_DOMAIN, Door, door_of
+from cardnet.identity import MERCHANT, TRUST_DOMAIN, TSP, WALLET, Door, door_of
 from cardnet.roster import Roster
 
 NEIGHBOURS = {
@@ -14,8 +14,12 @@ NEIGHBOURS = {
     "network": ("tsp", "issuer"),
     "tsp": ("issuer",),
     "issuer": (),
+    "wallet": ("tsp",),
 }
 """Whom each service asks."""
+
+WITH_FACE = (MERCHANT, TSP, WALLET)
+"""Those who show something to browsers."""
 
 WITH_ADMIN_DOOR = ("tsp", "issuer")
 """Those who have something to administer."""
@@ -31,6 +35,10 @@ class Wiring:
     """The host:port of each admin door; empty for none."""
     store_urls: Mapping[str, str]
     """Each service's own store."""
+    web: Mapping[str, str] = field(default_factory=dict)
+    """The host:port of each web face: the merchant's shop, the tsp's token service, the wallet; empty for none."""
+    shop_origins: Sequence[str] = ()
+    """Origins of other shops that are registered to the merchant."""
     identities: str = ""
     """The folder of all identities; empty for plain text."""
     trust_domain: str = TRUST_DOMAIN
@@ -40,6 +48,17 @@ class Wiring:
     clock_file: str = ""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """More settings of a service, by their field names: {"tsp": {"cryptogram_validation": "issuer"}}."""
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """What browsers call each web face.
+
+        Cookies know hosts and no ports: the wallet, where they stand for money, has a host of its own. Browsers know
+        that a name under localhost is this machine (RFC 6761); other programs may not.
+        """
+        hosts = {WALLET: "wallet.localhost"}
+        ports = {name: address.rpartition(":")[2] for name, address in self.web.items()}
+        return {name: f"http://{hosts.get(name, 'localhost')}:{port}" for name, port in ports.items()}
 
     def settings(self, service: str) -> dict[str, str]:
         """The environment variables of a service."""
@@ -55,10 +74,22 @@ class Wiring:
             "frozen_at": self.frozen_at,
             "clock_file": self.clock_file,
             **{neighbour: self.addresses[neighbour] for neighbour in NEIGHBOURS[service]},
+            **(self._web_settings(service) if self.web else {}),
             **self.extra.get(service, {}),
         }
         prefix = f"CARDNET_{service.upper()}_"
         return {f"{prefix}{name.upper()}": value for name, value in values.items() if value}
+
+    def _web_settings(self, service: str) -> dict[str, str]:
+        origins = self.origins
+        shops = (origins[MERCHANT], *self.shop_origins)
+        own = {"web_listen": self.web[service], "web_origin": origins[service]} if service in self.web else {}
+        others = {
+            MERCHANT: {"tokens_origin": origins[TSP], "wallet_origin": origins[WALLET]},
+            TSP: {"origins": ",".join(f"{MERCHANT}={shop}" for shop in shops)},
+            WALLET: {"key_origins": ",".join(shops)},
+        }
+        return own | others.get(service, {})
 
     def address(self, service: str, as_: str) -> str:
         """The door of a service at which somebody comes in. KeyError where there is no such door."""

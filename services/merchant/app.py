@@ -13,9 +13,18 @@ from cardnet.trace import Sink
 from cardnet.v1.acquirer_pb2_grpc import AcquirerStub
 from cardnet.v1.merchant_pb2_grpc import add_MerchantServicer_to_server
 from cardnet.v1.payment_pb2 import MerchantData
+from cardnet.v1.token_lifecycle_pb2_grpc import TokenLifecycleStub
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
+from services.merchant.domain import RequestorIds
+from services.merchant.means import MeansOfPayment
+from services.merchant.payment_key import PaymentKeys
 from services.merchant.servicer import MerchantServicer
-from services.merchant.store import LIBRARIES, RedisCardsOnFile
+from services.merchant.shop import orders
+from services.merchant.shop.face import shop_face
+from services.merchant.shop.site import Site
+from services.merchant.store import LIBRARIES, RedisCardsOnFile, RedisUsedDetails
+from services.merchant.token_requestor import TokenRequestor
+from services.merchant.wallet_card import WalletCards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +46,17 @@ class Config(ServiceConfig):
     country: str = "840"
     """Where it is (ISO 3166-1 numeric)."""
     token_requestor_id: str = "00000000001"  # noqa: S105 - a name, not a secret
-    """What the token service provider calls it."""
+    """What the token service provider calls it: for cards on file …"""
+    one_time_requestor_id: str = "00000000004"  # noqa: S105 - a name, not a secret
+    """… for cards that pay once …"""
+    recurring_requestor_id: str = "00000000005"  # noqa: S105 - a name, not a secret
+    """… and for agreements, by which it begins payments itself. One identifier may serve for several of these."""
+    payment_key_file: str = ""
+    """Holds the private key to which wallets encrypt (PEM); written if it is not there. Empty: a new one, in memory."""
+    tokens_origin: str = ""
+    """The token service's origin, whose script the shop's pages link: http://localhost:8081."""
+    wallet_origin: str = ""
+    """The origin of the wallet that the shop's pages offer: http://localhost:8082."""
     acquirer_timeout_s: float = 11.0
     """How long the acquirer may take: longer than everybody behind it."""
     tsp_timeout_s: float = 6.0
@@ -45,21 +64,41 @@ class Config(ServiceConfig):
 
 
 def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | None = None) -> Service:
-    """The merchant, ready to be started. InvalidField if the shop's own data break their rules."""
-    store = Store(config.redis_url, *LIBRARIES, owner="merchant", timeout_s=config.store_timeout_s)
+    """The merchant, ready to be started. InvalidField if the shop's own data break their rules, SettingMissing
+    if its payment key is of no use."""
+    store = Store(config.redis_url, *LIBRARIES, orders.LIBRARY, owner="merchant", timeout_s=config.store_timeout_s)
     service = Service("merchant", config, env, store, sinks, connect)
+    shop, clock = _shop(config), env.clock
+    ids = RequestorIds(config.one_time_requestor_id, config.token_requestor_id, config.recurring_requestor_id)
+    tsp = service.channel("tsp", config.tsp, config.tsp_timeout_s)
+    requestor = TokenRequestor(shop, ids, TokenServiceStub(tsp), TokenLifecycleStub(tsp))
+    keys = PaymentKeys(config.payment_key_file, config.merchant_domain, clock)
+    cards = RedisCardsOnFile(store)
     servicer = MerchantServicer(
-        _shop(config),
-        config.token_requestor_id,
+        shop,
+        requestor,
+        MeansOfPayment(requestor, WalletCards(ids, keys, RedisUsedDetails(store), clock), cards),
         AcquirerStub(service.channel("acquirer", config.acquirer, config.acquirer_timeout_s)),
-        TokenServiceStub(service.channel("tsp", config.tsp, config.tsp_timeout_s)),
-        RedisCardsOnFile(store),
+        cards,
         Journal(store, "merchant"),
-        env.clock,
+        clock,
     )
     add_MerchantServicer_to_server(servicer, service.border)
     service.beside(servicer.reversals.run)
+    if config.web_origin:
+        service.before_serving(keys.prepare)  # else it is made when the first wallet's card comes, if ever one does
+        service.face = shop_face(service, _site(config), keys.key)
     return service
+
+
+def _site(config: Config) -> Site:
+    return Site(
+        name=config.name,
+        origin=config.web_origin,
+        merchant_id=config.merchant_id,
+        tokens_origin=config.tokens_origin,
+        wallet_origin=config.wallet_origin,
+    )
 
 
 def _shop(config: Config) -> MerchantData:

@@ -4,10 +4,9 @@ import asyncio
 from hashlib import sha256
 
 from cardnet.call import Call
-from cardnet.card import Expiry, PaymentToken
 from cardnet.env import Clock
-from cardnet.errors import Fault, InProgress, InvalidField, NotFound, Unavailable
-from cardnet.journal import Due, Journal
+from cardnet.errors import Fault, InProgress, InvalidField, Unavailable
+from cardnet.journal import Begun, Due, Journal
 from cardnet.response_code import ResponseCode
 from cardnet.reversals import Reversals
 from cardnet.v1.acquirer_pb2 import ReversePaymentRequest, SubmitPaymentRequest, SubmitPaymentResponse
@@ -21,28 +20,21 @@ from cardnet.v1.merchant_pb2 import (
     SaveCardResponse,
 )
 from cardnet.v1.merchant_pb2_grpc import MerchantServicer as MerchantServicerBase
-from cardnet.v1.payment_pb2 import Initiator, MerchantData, TokenData
-from cardnet.v1.token_service_pb2 import (
-    ConfirmCardholderRequest,
-    ConfirmCardholderResponse,
-    RequestCryptogramRequest,
-    RequestCryptogramResponse,
-    RequestTokenRequest,
-    RequestTokenResponse,
-    TokenDecision,
-)
-from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
+from cardnet.v1.payment_pb2 import MerchantData
+from cardnet.v1.token_service_pb2 import TokenDecision
+from services.merchant import means
 from services.merchant.domain import (
     CardOnFile,
     card_on_file_id,
     confirming_notice,
-    entry_mode,
-    original_fault,
+    name_on_file,
     payment_notice,
     saving_notice,
-    source_fault,
+    typing_notice,
 )
+from services.merchant.means import Means, MeansOfPayment, NoMeans
 from services.merchant.store import RedisCardsOnFile
+from services.merchant.token_requestor import TokenRequestor, card_on_file
 
 LOOK_AGAIN_S = 0.1
 """How often the acquirer is asked for the answer to a payment that another instance of this shop sent."""
@@ -54,17 +46,17 @@ class MerchantServicer(MerchantServicerBase):
     def __init__(
         self,
         shop: MerchantData,
-        token_requestor_id: str,
+        requestor: TokenRequestor,
+        means_of_payment: MeansOfPayment,
         acquirer: AcquirerStub,
-        tsp: TokenServiceStub,
         cards: RedisCardsOnFile,
         journal: Journal,
         clock: Clock,
     ) -> None:
         self._shop = shop
-        self._token_requestor_id = token_requestor_id
+        self._requestor = requestor
+        self._means = means_of_payment
         self._acquirer = acquirer
-        self._tsp = tsp
         self._cards = cards
         self._journal = journal
         self._clock = clock
@@ -73,16 +65,14 @@ class MerchantServicer(MerchantServicerBase):
     async def SaveCard(self, request: SaveCardRequest, call: Call) -> SaveCardResponse:
         """Have the card replaced by a token, and keep the token."""
         # The shop hands on what it cannot read.
-        issued: RequestTokenResponse = await self._tsp.RequestToken(
-            RequestTokenRequest(token_requestor_id=self._token_requestor_id, encrypted_card=request.encrypted_card)
-        )
+        issued = await self._requestor.token_of_encrypted(request.encrypted_card)
         passcode_sent = issued.decision == TokenDecision.TOKEN_DECISION_STEP_UP
         notice = saving_notice(issued.response_code, passcode_sent=passcode_sent)
         if issued.response_code != ResponseCode.APPROVED:
             return SaveCardResponse(response_code=issued.response_code, notice=notice, decision=issued.decision)
 
         # The same customer and card have the same name, so that saving twice is saving once.
-        card = _card_on_file(issued, self._token_requestor_id)
+        card = card_on_file(issued, self._requestor.ids.card_on_file)
         id_ = card_on_file_id(request.customer_id, card.token_reference_id)
         await self._cards.save(id_, card)
 
@@ -100,17 +90,11 @@ class MerchantServicer(MerchantServicerBase):
 
     async def ConfirmCard(self, request: ConfirmCardRequest, call: Call) -> ConfirmCardResponse:
         """Hand in the passcode that the customer's bank sent, so that the card can be paid with."""
-        card = await self._card_named(request.card_on_file_id)
-        if card_on_file_id(request.customer_id, card.token_reference_id) != request.card_on_file_id:
-            raise _not_on_file()  # it is another customer's
+        card = await self._means.card_named(request.card_on_file_id)
+        if request.card_on_file_id != name_on_file(request.customer_id, card):
+            raise means.not_on_file()  # it is another customer's
 
-        tried: ConfirmCardholderResponse = await self._tsp.ConfirmCardholder(
-            ConfirmCardholderRequest(
-                token_requestor_id=card.token_requestor_id,
-                token_reference_id=card.token_reference_id,
-                passcode=request.passcode,
-            )
-        )
+        tried = await self._requestor.confirm(card, request.passcode)
         return ConfirmCardResponse(
             confirmed=tried.response_code == ResponseCode.APPROVED,
             response_code=tried.response_code,
@@ -121,87 +105,68 @@ class MerchantServicer(MerchantServicerBase):
     async def Checkout(self, request: CheckoutRequest, call: Call) -> CheckoutResponse:
         """Steps 1, 2 and 9: complete the order, have the payment authorised, tell the customer."""
         self._check(request)
-        card = await self._card_of(request)
 
         # An order is paid once, however often it comes. It is written down before anything is sent.
         key, fingerprint = request.idempotency_key, sha256(_bytes(request)).digest()
         begun = await self._journal.begin(key, fingerprint, b"", self._clock.wall_s(), again=call.again)
-        if begun.answer is not None:
-            return CheckoutResponse.FromString(begun.answer)
-        if begun.abandoned:
+        if begun.answer is not None or begun.abandoned:
+            return await self._said_before(begun, key)
+
+        # Step 1: the site completes the order with what the customer pays with.
+        request.merchant.CopyFrom(self._shop)
+        found = await self._found(request, begun.run)
+        if isinstance(found, NoMeans):
+            return await self._finish(key, _not_sent(found, call.trace.trace_id), begun.run)
+        request.token_data.CopyFrom(found.token_data)
+
+        # Step 2: the payment goes to the acquirer.
+        payment = await self._submit(request, found.pos_entry_mode, begun.run)
+
+        # Step 9: the customer is told. Who asks again under the same key is told the same.
+        answer = _told(payment, call.trace.trace_id)
+        if answer.approved and found.to_keep:
+            answer.card_on_file_id = await self._staged(request, found.to_keep, answer.rrn)
+        return await self._finish(key, answer, begun.run)
+
+    def _check(self, request: CheckoutRequest) -> None:
+        means.check(request)
+        if request.HasField("merchant") and request.merchant != self._shop:
+            raise InvalidField("merchant", "must be the shop's own, or left out")
+
+    async def _said_before(self, begun: Begun, key: str) -> CheckoutResponse:
+        if begun.answer is None:
             raise Unavailable(
                 "OUTCOME_UNKNOWN_REVERSED",
                 "what came of this payment was not learnt, so it is being given back; pay again under a new key",
             )
+        return await self._kept(CheckoutResponse.FromString(begun.answer), key)
 
-        # Step 1: the site completes the order with what it has on file.
-        request.merchant.CopyFrom(self._shop)
-        if card:
-            await self._complete(request, card, begun.run)
-
-        # Step 2: the payment goes to the acquirer.
-        payment = await self._submit(request, entry_mode(card, begun_by_shop=bool(request.original_rrn)), begun.run)
-
-        # Step 9: the customer is told. Who asks again under the same key is told the same.
-        answer = _told(payment, call.trace.trace_id)
-        return CheckoutResponse.FromString(await self._journal.finish(key, _bytes(answer), begun.run))
-
-    def _check(self, request: CheckoutRequest) -> None:
-        fault = source_fault(card_on_file_id=bool(request.card_on_file_id), token_data=request.HasField("token_data"))
-        if fault:
-            raise InvalidField("card_on_file_id", fault)
-        fault = original_fault(original_rrn=bool(request.original_rrn), card_on_file_id=bool(request.card_on_file_id))
-        if fault:
-            raise InvalidField("original_rrn", fault)
-        if request.HasField("merchant") and request.merchant != self._shop:
-            raise InvalidField("merchant", "must be the shop's own, or left out")
-
-    async def _card_of(self, request: CheckoutRequest) -> CardOnFile | None:
-        return await self._card_named(request.card_on_file_id) if request.card_on_file_id else None
-
-    async def _card_named(self, id_: str) -> CardOnFile:
-        card = await self._cards.find(id_)
-        if card is None:
-            raise _not_on_file()
-        return card
-
-    async def _complete(self, request: CheckoutRequest, card: CardOnFile, run: int) -> None:
-        """Put the token data into the order itself, so that step 1 shows them.
-
-        Where no cryptogram is made the payment goes without: it is optional for cards on file (EMVCo framework 2.3,
-        table 10.5), and why there is none (a suspended token, say) is for step 4 to answer.
-        """
+    async def _found(self, request: CheckoutRequest, run: int) -> Means | NoMeans:
         try:
-            made = await self._cryptogram(request, card)
+            return await self._means.of(request)
         except Fault:
             # This run sent nothing: if it is the only one, the key may be used again.
             await self._journal.forget(request.idempotency_key, run)
             raise
-        request.token_data.CopyFrom(
-            TokenData(
-                payment_token=card.token.reveal(),
-                token_expiry=str(card.token_expiry),
-                token_requestor_id=card.token_requestor_id,
-                cryptogram=made.cryptogram,
-                initiator=_initiator(request),
-                original_rrn=request.original_rrn,
-            )
-        )
 
-    async def _cryptogram(self, request: CheckoutRequest, card: CardOnFile) -> RequestCryptogramResponse:
-        made: RequestCryptogramResponse = await self._tsp.RequestCryptogram(
-            RequestCryptogramRequest(
-                token_requestor_id=card.token_requestor_id,
-                payment_token=card.token.reveal(),
-                token_expiry=str(card.token_expiry),
-                merchant=self._shop,
-                amount_minor=request.amount_minor,
-                currency=request.currency,
-                initiator=_initiator(request),
-                original_rrn=request.original_rrn,
-            )
-        )
-        return made
+    async def _staged(self, request: CheckoutRequest, card: CardOnFile, rrn: str) -> str:
+        """Write the card down that is to be put on file as soon as the answer stands; its name there.
+
+        Not before: an approval whose answer comes too late is given back. Whoever dies in between has the card kept by
+        the next who asks for the answer.
+        """
+        kept = means.agreed(card, rrn)
+        id_ = name_on_file(request.save_for_customer_id, kept)
+        await self._cards.stage(request.idempotency_key, id_, kept)
+        return id_
+
+    async def _finish(self, key: str, answer: CheckoutResponse, run: int) -> CheckoutResponse:
+        return await self._kept(CheckoutResponse.FromString(await self._journal.finish(key, _bytes(answer), run)), key)
+
+    async def _kept(self, answer: CheckoutResponse, key: str) -> CheckoutResponse:
+        if answer.card_on_file_id:
+            await self._cards.keep_staged(key)
+        return answer
 
     async def _submit(self, request: CheckoutRequest, pos_entry_mode: int, run: int) -> SubmitPaymentResponse:
         payment = SubmitPaymentRequest(
@@ -241,31 +206,6 @@ class MerchantServicer(MerchantServicerBase):
             raise Unavailable("REVERSAL_NOT_TAKEN_ON", "the acquirer did not take a reversal on")
 
 
-def _not_on_file() -> NotFound:
-    return NotFound("CARD_NOT_ON_FILE", "this shop has no card on file of that name; save the card first")
-
-
-def _initiator(request: CheckoutRequest) -> Initiator:
-    """Who begins: the shop, where it goes back to a payment of the customer's; else, unsaid, the customer."""
-    return Initiator.INITIATOR_MERCHANT if request.original_rrn else Initiator.INITIATOR_UNSPECIFIED
-
-
-def _card_on_file(issued: RequestTokenResponse, token_requestor_id: str) -> CardOnFile:
-    try:
-        return CardOnFile(
-            token=PaymentToken(issued.payment_token),
-            token_expiry=Expiry.parse(issued.token_expiry),
-            token_requestor_id=token_requestor_id,
-            token_reference_id=issued.token_reference_id,
-            par=issued.par,
-            pan_last_four=issued.pan_last_four,
-            entry_modes=frozenset(issued.pos_entry_modes),
-        )
-    except InvalidField:
-        # The border lets a refusal leave these fields out; an answer that says 00 may not.
-        raise Unavailable("ANSWER_INCOMPLETE", "the tsp said that it issued a token and did not send it") from None
-
-
 def _belonging(payment: SubmitPaymentRequest, answer: SubmitPaymentResponse) -> SubmitPaymentResponse:
     """The answer, if it is about this payment's token."""
     if answer.payment_token != payment.token_data.payment_token:
@@ -283,6 +223,12 @@ def _told(payment: SubmitPaymentResponse, trace_id: str) -> CheckoutResponse:
         pan_last_four=payment.pan_last_four,
         trace_id=trace_id,
     )
+
+
+def _not_sent(answer: NoMeans, trace_id: str) -> CheckoutResponse:
+    """What the customer is told where there was nothing to pay with, so that there are no steps 2 to 8."""
+    notice = typing_notice(answer.response_code)
+    return CheckoutResponse(response_code=answer.response_code, notice=notice, trace_id=trace_id)
 
 
 def _bytes(message: CheckoutRequest | CheckoutResponse) -> bytes:

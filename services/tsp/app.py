@@ -21,8 +21,16 @@ from services.tsp import holdings, keyring, turns
 from services.tsp import notifications as telling
 from services.tsp import vault as keeping
 from services.tsp.audit import AuditLog
+from services.tsp.browser import tokens as handing
+from services.tsp.browser.cards import PageCards
+from services.tsp.browser.exchange import Exchange
+from services.tsp.browser.face import tokens_face
+from services.tsp.browser.origins import Origins
+from services.tsp.browser.tokens import BrowserTokens
 from services.tsp.cards import Cards
+from services.tsp.cryptograms import Cryptograms
 from services.tsp.disclosure import TokenDisclosureServicer
+from services.tsp.issuing import Issuing
 from services.tsp.kek import kek_provider
 from services.tsp.key_office import KeyOffice
 from services.tsp.keys import KeySet
@@ -36,11 +44,12 @@ from services.tsp.replacement import PanLifecycleServicer
 from services.tsp.requesting import TokenServiceServicer
 from services.tsp.requestors import Requestors
 from services.tsp.servicer import TokenVaultServicer
+from services.tsp.tokenized_card import TokenizedCards
 from services.tsp.uses import Uses
 from services.tsp.vault import RedisVault
 from services.tsp.webhooks import Webhooks
 
-LIBRARIES = (keeping.LIBRARY, telling.LIBRARY, keyring.LIBRARY, holdings.LIBRARY, turns.LIBRARY)
+LIBRARIES = (keeping.LIBRARY, telling.LIBRARY, keyring.LIBRARY, holdings.LIBRARY, turns.LIBRARY, handing.LIBRARY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +60,11 @@ class Config(ServiceConfig):
     """The issuer's address, to have accounts verified."""
     issuer_timeout_s: float = 4.0
     """How long the issuer may take for it."""
+    origins: str = ""
+    """The origins that are registered to requestors, by their identities: merchant=http://localhost:8080,…: their pages
+    may have cards made tokens, and their keys may be what wallets encrypt to."""
+    browser_token_life_s: int = 1200
+    """How long a token is good that a page got for a card, in seconds."""
     kek: str = ""
     """The key-encryption key, 64 hexadecimal digits. Without it, a file and a provider the vault is sealed until the
     operator brings the key."""
@@ -89,6 +103,7 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | No
         amounts_decide=config.amounts_decide,
         answers_alike=config.answers_alike,
     )
+    origins = Origins(config.origins)
     store = Store(config.redis_url, *LIBRARIES, owner="tsp", timeout_s=config.store_timeout_s)
     service = Service("tsp", config, env, store, sinks, connect)
     issuer = IssuerStub(service.channel("issuer", config.issuer, config.issuer_timeout_s))
@@ -107,13 +122,23 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | No
     office.also(requestors.reseal)
     probes = Probes(env.clock, config.most_probes)
 
+    browser_tokens = BrowserTokens(store, keys, env.clock, config.browser_token_life_s)
+    if config.web_origin:
+        page_cards = PageCards(browser_tokens, keys, requestors, origins, env.clock)
+        service.face = tokens_face(config.web_origin, origins, page_cards, keys)
+
     notifications = Notifications(store)
     webhooks = Webhooks(store, notifications, requestors, env.clock, office.turns)
     service.beside(Relay(store, notifications, vault.changed).run)
     service.beside(webhooks.run)
 
-    provisioning = Provisioning(vault, cards, keys, issuer, env, requestors, probes)
-    requesting = TokenServiceServicer(provisioning, vault, uses, keys, requestors, probes, env.clock, policy)
+    issuing = Issuing(vault, cards, issuer, env)
+    cryptograms = Cryptograms(uses, keys, policy)
+    provisioning = Provisioning(issuing, vault, keys, issuer, requestors, probes, Exchange(browser_tokens, env.clock))
+    tokenized_cards = TokenizedCards(issuing, vault, cryptograms, requestors, origins, probes, env.clock)
+    requesting = TokenServiceServicer(
+        provisioning, tokenized_cards, vault, cryptograms, keys, requestors, probes, env.clock, policy
+    )
     add_TokenServiceServicer_to_server(requesting, service.border)
     vault_servicer = TokenVaultServicer(vault, uses, cards, keys, audit, probes, env.clock, policy)
     add_TokenVaultServicer_to_server(vault_servicer, service.border)

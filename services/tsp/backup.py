@@ -17,6 +17,7 @@ from typing import IO
 
 from cardnet.rules import MOST_SEALED_BYTES
 from cardnet.store import Store
+from services.tsp.browser.tokens import is_browser_card
 from services.tsp.kek import derived
 from services.tsp.turns import is_turn
 
@@ -28,7 +29,8 @@ _AT_ONCE = 128
 
 PATTERN = "tsp:*"
 OF_THE_RUN = frozenset({"tsp:{keyring}:instances", "tsp:{keyring}:restoring"})
-"""What belongs to the processes that run, and not to the vault; their turns do too."""
+"""What belongs to the processes that run, and not to the vault; their turns do too, and browser tokens, which would
+come back without their end."""
 
 _TYPES = {b"string": b"s", b"hash": b"h", b"set": b"m", b"list": b"l", b"zset": b"z"}
 _WRITES = {b"s": "SET", b"h": "HSET", b"m": "SADD", b"l": "RPUSH", b"z": "ZADD"}
@@ -71,7 +73,7 @@ async def names_of(store: Store) -> AsyncIterator[str]:
     """The keys of the store that make up the vault, each once at least."""
     async for names in store.names(PATTERN):
         for name in names:
-            if name.decode() not in OF_THE_RUN and not is_turn(name.decode()):
+            if not _of_the_run(name.decode()):
                 yield name.decode()
 
 
@@ -119,6 +121,10 @@ class Restoration:
 
     def _text(self) -> bytes:
         return self._aside.read(int.from_bytes(self._aside.read(_LENGTH), "big"))
+
+
+def _of_the_run(name: str) -> bool:
+    return name in OF_THE_RUN or is_turn(name) or is_browser_card(name)
 
 
 def _whole(pending: bytearray) -> Iterator[bytes]:

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from cardnet.card import CardRange, Expiry, Pan, PaymentToken, luhn_digit
 from cardnet.response_code import ResponseCode
 
+MERCHANT_COUNTRY = "840"
+"""Where merchants are who registered no country: ISO 3166-1, numeric."""
+
 TOKEN_LIFE_YEARS = 3
 """A token expires at the end of the month in which it was issued, so many years later."""
 
@@ -169,6 +172,8 @@ class Requestor:
     """The caller to whom it is registered, by its name in cardnet/identity.py."""
     domain: Domain
     location: Location = Location.REMOTE
+    merchant_country: str = MERCHANT_COUNTRY
+    """Of its card acceptors: ISO 3166-1, numeric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,14 @@
 """The token service provider's calls for Token Requestors: tokens for cards."""
 
+from typing import NamedTuple
+
 from cardnet.call import Call
 from cardnet.card import Expiry, Pan, PaymentToken
-from cardnet.cde.v1.issuer_pb2 import CheckPasscodeRequest, VerifyAccountRequest, VerifyAccountResponse
+from cardnet.cde.v1.issuer_pb2 import CheckPasscodeRequest
 from cardnet.cde.v1.issuer_pb2_grpc import IssuerStub
 from cardnet.encrypted_card import decrypt
-from cardnet.env import Env
 from cardnet.errors import InvalidField
 from cardnet.response_code import ResponseCode
-from cardnet.v1.token_pb2 import TOKEN_STATE_UNSPECIFIED
 from cardnet.v1.token_service_pb2 import (
     TOKEN_DECISION_APPROVED,
     TOKEN_DECISION_STEP_UP,
@@ -17,14 +17,23 @@ from cardnet.v1.token_service_pb2 import (
     RequestTokenRequest,
     RequestTokenResponse,
 )
-from services.tsp.cards import Cards
-from services.tsp.domain import Assurance, Cause, Location, Party, Requestor, TokenState, new_record
+from services.tsp.browser.exchange import Exchange, Exchanged
+from services.tsp.domain import Assurance, Location, Requestor, TokenState
+from services.tsp.issuing import Declined, Issued, Issuing
 from services.tsp.keys import KeySet
-from services.tsp.life import activate
 from services.tsp.probes import Probes
 from services.tsp.requestors import Requestors
 from services.tsp.sealing import Entry
 from services.tsp.vault import RedisVault
+
+
+class _Asked(NamedTuple):
+    """The card that a token is asked for."""
+
+    pan: Pan
+    pan_expiry: Expiry
+    exchanged: Exchanged | None = None
+    """Where a browser token stood for it."""
 
 
 class Provisioning:
@@ -32,21 +41,21 @@ class Provisioning:
 
     def __init__(
         self,
+        issuing: Issuing,
         vault: RedisVault,
-        cards: Cards,
         keys: KeySet,
         issuer: IssuerStub,
-        env: Env,
         requestors: Requestors,
         probes: Probes,
+        exchange: Exchange,
     ) -> None:
+        self._issuing = issuing
         self._vault = vault
-        self._cards = cards
         self._keys = keys
         self._issuer = issuer
-        self._env = env
         self._requestors = requestors
         self._probes = probes
+        self._exchange = exchange
 
     async def request(self, request: RequestTokenRequest, call: Call) -> RequestTokenResponse:
         """Put a card on file: the requestor gets a token, and never saw the card."""
@@ -54,35 +63,21 @@ class Provisioning:
         requestor = await self._requestors.registered(request.token_requestor_id, call.caller)
         self._probes.allow(call.caller)
         card = await self._card_of(request, requestor)
-        if card is None:
-            self._probes.note(call.caller)
-            return RequestTokenResponse(response_code=ResponseCode.INVALID_CARD)
-        pan, pan_expiry = card
+        if isinstance(card, ResponseCode):
+            if card is ResponseCode.INVALID_CARD:
+                self._probes.note(call.caller)
+            return RequestTokenResponse(response_code=card)
 
-        # The issuer verifies the cardholder (EMVCo's ID&V): without its yes there is no token.
-        held = await self._vault.held(pan, requestor.token_requestor_id)
-        reference = held.reference if held else await self._vault.free_reference()
-        account = await self._verified(pan, pan_expiry, reference)
-        if account.response_code != ResponseCode.APPROVED:
-            self._probes.note(call.caller)
-            return RequestTokenResponse(response_code=account.response_code, decision=account.decision)
+        # Who asks again for what a browser token was used up for gets the same token, spent or not.
+        given = await self._given_before(card)
+        if given:
+            return _answer(given)
 
-        # Issue, in the state that the issuer wants; the same card and requestor have one token, unless it is used up.
-        record = new_record(
-            pan,
-            requestor,
-            _first_state(account),
-            par=await self._cards.par_of(pan),
-            assurance=Assurance(account.token_assurance_level, account.token_assurance_data),
-            today=self._env.clock.now().date(),
-            location=Location(request.location),
-        )
-        entry = await self._vault.issue(reference, pan, pan_expiry, record)
-        if entry.record.state is TokenState.INACTIVE and record.state is TokenState.ACTIVE:
-            # It waited for a passcode, and the issuer does not want one any more.
-            entry = await self._activated(entry, Assurance(record.assurance_level, record.assurance_data)) or entry
-        waits = entry.record.state is TokenState.INACTIVE and account.decision == TOKEN_DECISION_STEP_UP
-        return _issued(entry, TOKEN_DECISION_STEP_UP if waits else TOKEN_DECISION_APPROVED)
+        issued = await self._issuing.issue(card.pan, card.pan_expiry, requestor, Location(request.location))
+        if isinstance(issued, Declined):
+            self._probes.note(call.caller)
+            return RequestTokenResponse(response_code=issued.response_code, decision=issued.decision)
+        return _answer(await self._noted(card, issued))
 
     async def confirm(self, request: ConfirmCardholderRequest, call: Call) -> ConfirmCardholderResponse:
         """Have the issuer check the passcode that the cardholder typed, and activate the token if it is right."""
@@ -101,7 +96,7 @@ class Provisioning:
         state: TokenState = entry.record.state
         if checked.response_code == ResponseCode.APPROVED:
             assurance = Assurance(checked.token_assurance_level, checked.token_assurance_data)
-            active = await self._activated(entry, assurance)
+            active = await self._issuing.activated(entry, assurance)
             if active is None:
                 return ConfirmCardholderResponse(response_code=ResponseCode.TOKEN_NOT_IN_USE)
             state = active.record.state
@@ -113,27 +108,44 @@ class Provisioning:
             state=f"TOKEN_STATE_{state.name}",
         )
 
-    async def _activated(self, entry: Entry, assurance: Assurance) -> Entry | None:
-        """The token, active now that the issuer is content; None where something else was done to it meanwhile."""
-        changed = await self._vault.change(
-            entry.reference, lambda known: confirmed(known, assurance), Party.ISSUER, Cause.CARDHOLDER_CONFIRMED
-        )
-        return changed if isinstance(changed, Entry) else None
+    async def _given_before(self, card: _Asked) -> Issued | None:
+        """The token that was issued when the same was asked before, if it is active: else the issuer is asked again."""
+        reference = card.exchanged.reference if card.exchanged else ""
+        entry = await self._vault.named(reference) if reference else None
+        return Issued(entry, steps_up=False) if entry and entry.record.state is TokenState.ACTIVE else None
 
-    async def _card_of(self, request: RequestTokenRequest, requestor: Requestor) -> tuple[Pan, Expiry] | None:
-        """The card that a token is asked for. None where it is named by a token that this requestor may not use."""
-        if bool(request.encrypted_card) == request.HasField("token"):
-            raise InvalidField("encrypted_card", "give either encrypted_card or token")
+    async def _noted(self, card: _Asked, issued: Issued) -> Issued:
+        """What was issued, noted with the browser token. Of two who asked for the same at once, both get the first."""
+        if not card.exchanged:
+            return issued
+        reference = await self._exchange.note_issued(card.exchanged, issued.entry.reference)
+        if reference == issued.entry.reference:
+            return issued
+        first = await self._given_before(card._replace(exchanged=card.exchanged._replace(reference=reference)))
+        return first or issued
+
+    async def _card_of(self, request: RequestTokenRequest, requestor: Requestor) -> _Asked | ResponseCode:
+        """The card that a token is asked for; or why this requestor may not have one by what stands for the card."""
+        sources = bool(request.encrypted_card), request.HasField("token"), request.HasField("browser_token")
+        if sum(sources) != 1:
+            raise InvalidField("encrypted_card", "give exactly one of encrypted_card, token and browser_token")
         if request.encrypted_card:
-            return decrypt(request.encrypted_card, (await self._keys.card_key()).private)
+            return _Asked(*decrypt(request.encrypted_card, (await self._keys.card_key()).private))
+        if request.HasField("browser_token"):
+            exchanged = await self._exchange.exchanged(request.browser_token, requestor)
+            return exchanged if isinstance(exchanged, ResponseCode) else _Asked(*exchanged.card, exchanged)
+        return await self._card_behind(request, requestor)
+
+    async def _card_behind(self, request: RequestTokenRequest, requestor: Requestor) -> _Asked | ResponseCode:
+        """The card of the token that stands for it. 14 where this requestor may not use that."""
         entry = await self._named_by(request)
         if entry is None or entry.pan is None or entry.pan_expiry is None:
-            return None
+            return ResponseCode.INVALID_CARD
         own = entry.record.token_requestor_id == requestor.token_requestor_id
         # The one who holds the other token has its reference, and gives it to whom they let have a token of their own.
         if not own and request.token_request_authorisation != entry.reference:
-            return None
-        return entry.pan, entry.pan_expiry
+            return ResponseCode.INVALID_CARD
+        return _Asked(entry.pan, entry.pan_expiry)
 
     async def _named_by(self, request: RequestTokenRequest) -> Entry | None:
         name = request.token
@@ -146,30 +158,9 @@ class Provisioning:
         entry = await self._vault.find(PaymentToken(name.payment_token))
         return entry if entry and str(entry.record.token_expiry) == request.token_expiry else None
 
-    async def _verified(self, pan: Pan, pan_expiry: Expiry, reference: str) -> VerifyAccountResponse:
-        asked = VerifyAccountRequest(pan=pan.reveal(), pan_expiry=str(pan_expiry), token_reference_id=reference)
-        answer: VerifyAccountResponse = await self._issuer.VerifyAccount(asked)
-        return answer
 
-
-def confirmed(entry: Entry, assurance: Assurance) -> Entry | ResponseCode:
-    """The token after its cardholder was confirmed: active, with the assurance that this gives."""
-    active = activate(entry.record)
-    if isinstance(active, ResponseCode):
-        return active
-    return entry.after(active.changed(assurance_level=assurance.level, assurance_data=assurance.data))
-
-
-def _first_state(account: VerifyAccountResponse) -> TokenState:
-    if account.decision == TOKEN_DECISION_STEP_UP:
-        return TokenState.INACTIVE
-    if account.token_state == TOKEN_STATE_UNSPECIFIED:
-        return TokenState.ACTIVE
-    return TokenState(account.token_state)
-
-
-def _issued(entry: Entry, decision: int) -> RequestTokenResponse:
-    record = entry.record
+def _answer(issued: Issued) -> RequestTokenResponse:
+    entry, record = issued.entry, issued.entry.record
     return RequestTokenResponse(
         response_code=ResponseCode.APPROVED,
         payment_token=entry.token.reveal(),
@@ -179,6 +170,6 @@ def _issued(entry: Entry, decision: int) -> RequestTokenResponse:
         par=record.par,
         pan_last_four=record.pan_last_four,
         pos_entry_modes=[f"POS_ENTRY_MODE_{mode.name}" for mode in sorted(record.domain.entry_modes)],
-        decision=decision,  # type: ignore[arg-type]  # an enumeration's number is its value
+        decision=TOKEN_DECISION_STEP_UP if issued.steps_up else TOKEN_DECISION_APPROVED,
         state=f"TOKEN_STATE_{record.state.name}",
     )

@@ -1,8 +1,5 @@
 """The token service provider's side to Token Requestors: tokens for cards, and cryptograms for tokens."""
 
-import secrets
-from datetime import datetime, timedelta
-
 from cardnet.call import Call
 from cardnet.card import Expiry, PaymentToken
 from cardnet.cryptogram import Binding, Purchase
@@ -15,6 +12,8 @@ from cardnet.v1.token_service_pb2 import (
     ConfirmCardholderResponse,
     GetEncryptionKeyRequest,
     GetEncryptionKeyResponse,
+    ProvideTokenizedCardRequest,
+    ProvideTokenizedCardResponse,
     RequestCryptogramRequest,
     RequestCryptogramResponse,
     RequestTokenRequest,
@@ -22,6 +21,7 @@ from cardnet.v1.token_service_pb2 import (
 )
 from cardnet.v1.token_service_pb2_grpc import TokenServiceServicer as TokenServiceServicerBase
 from services.tsp.checks import Finding, Use, verify
+from services.tsp.cryptograms import Cryptograms
 from services.tsp.domain import RESPONSE_CODES, Initiator
 from services.tsp.keys import KeySet
 from services.tsp.policy import Policy
@@ -29,7 +29,7 @@ from services.tsp.probes import Probes
 from services.tsp.provisioning import Provisioning
 from services.tsp.requestors import Requestors
 from services.tsp.sealing import Entry
-from services.tsp.uses import Uses
+from services.tsp.tokenized_card import TokenizedCards
 from services.tsp.vault import RedisVault
 
 ECI = "07"
@@ -45,8 +45,9 @@ class TokenServiceServicer(TokenServiceServicerBase):
     def __init__(
         self,
         provisioning: Provisioning,
+        tokenized_cards: TokenizedCards,
         vault: RedisVault,
-        uses: Uses,
+        cryptograms: Cryptograms,
         keys: KeySet,
         requestors: Requestors,
         probes: Probes,
@@ -54,8 +55,9 @@ class TokenServiceServicer(TokenServiceServicerBase):
         policy: Policy,
     ) -> None:
         self._provisioning = provisioning
+        self._tokenized_cards = tokenized_cards
         self._vault = vault
-        self._uses = uses
+        self._cryptograms = cryptograms
         self._keys = keys
         self._requestors = requestors
         self._probes = probes
@@ -75,6 +77,12 @@ class TokenServiceServicer(TokenServiceServicerBase):
         """Have the passcode of a step-up checked, and activate the token if it is right."""
         return await self._provisioning.confirm(request, call)
 
+    async def ProvideTokenizedCard(
+        self, request: ProvideTokenizedCardRequest, call: Call
+    ) -> ProvideTokenizedCardResponse:
+        """Let a wallet pay with one of its cards at a payee: a token of the payee's requestor's, and a cryptogram."""
+        return await self._tokenized_cards.provide(request, call)
+
     async def RequestCryptogram(self, request: RequestCryptogramRequest, call: Call) -> RequestCryptogramResponse:
         """Make a cryptogram for one purchase, if the payment that it is for would pass."""
         # Who asks, and for which token.
@@ -92,13 +100,19 @@ class TokenServiceServicer(TokenServiceServicerBase):
         if verdict.refusal:
             return RequestCryptogramResponse(response_code=RESPONSE_CODES[verdict.refusal])
 
-        # The counter is written down before the cryptogram exists, so that no crash can give it out twice.
-        binding = self._binding_of(request)
-        limit_minor = request.amount_minor if binding is Binding.MAXIMUM else None
-        atc = await self._uses.issue_atc(entry, int(now.timestamp() * 1000), limit_minor)
-        if atc is None:
+        made = await self._cryptograms.make(entry, _purchase_of(request, entry), now, self._binding_of(request))
+        if made is None:
             return RequestCryptogramResponse(response_code=ResponseCode.CRYPTOGRAM_FAILURE)
-        return self._made(request, entry, atc, binding, now)
+        return RequestCryptogramResponse(
+            response_code=ResponseCode.APPROVED,
+            cryptogram=made.value,
+            eci=ECI,
+            payment_token=entry.token.reveal() if request.token_reference_id else "",
+            token_expiry=str(entry.record.token_expiry),
+            atc=made.atc,
+            key_index=made.key_index,
+            expires_at=made.expires_at,
+        )
 
     async def _named_by(self, request: RequestCryptogramRequest) -> Entry | None:
         if bool(request.payment_token) == bool(request.token_reference_id):
@@ -115,30 +129,17 @@ class TokenServiceServicer(TokenServiceServicerBase):
             raise InvalidField("amount_binding", "must not be a maximum where the issuer validates: it has no limit")
         return binding
 
-    def _made(
-        self, request: RequestCryptogramRequest, entry: Entry, atc: int, binding: Binding, now: datetime
-    ) -> RequestCryptogramResponse:
-        purchase = Purchase(
-            amount_minor=request.amount_minor,
-            currency=request.currency,
-            country=request.merchant.merchant_country,
-            token_requestor_id=entry.record.token_requestor_id,
-            merchant_domain=request.merchant.merchant_domain,
-            merchant_id=request.merchant.merchant_id,
-            merchant_initiated=request.initiator == INITIATOR_MERCHANT,
-        )
-        key = self._keys.cryptogram_key
-        until = now + timedelta(seconds=self._policy.cryptogram_window_s)
-        return RequestCryptogramResponse(
-            response_code=ResponseCode.APPROVED,
-            cryptogram=key.make(entry.token, atc, secrets.token_bytes(4), purchase, now.date(), binding),
-            eci=ECI,
-            payment_token=entry.token.reveal() if request.token_reference_id else "",
-            token_expiry=str(entry.record.token_expiry),
-            atc=atc,
-            key_index=key.index,
-            expires_at=f"{until:%Y-%m-%dT%H:%M:%SZ}",
-        )
+
+def _purchase_of(request: RequestCryptogramRequest, entry: Entry) -> Purchase:
+    return Purchase(
+        amount_minor=request.amount_minor,
+        currency=request.currency,
+        country=request.merchant.merchant_country,
+        token_requestor_id=entry.record.token_requestor_id,
+        merchant_domain=request.merchant.merchant_domain,
+        merchant_id=request.merchant.merchant_id,
+        merchant_initiated=request.initiator == INITIATOR_MERCHANT,
+    )
 
 
 def _use_of(request: RequestCryptogramRequest) -> Use:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cardnet.errors import InvalidField, NotPermitted, Unavailable
 from cardnet.identity import MERCHANT, is_name, role_of
 from cardnet.store import Store
-from services.tsp.domain import Domain, EntryMode, Location, Requestor, Usage
+from services.tsp.domain import MERCHANT_COUNTRY, Domain, EntryMode, Location, Requestor, Usage
 from services.tsp.keys import KeySet
 from services.tsp.using import while_using_keys
 
@@ -48,6 +48,8 @@ REQUESTORS = (
     ),
     Requestor("00000000004", "merchant", _shop(usage=Usage.ONE_TIME), Location.TEMPORARY),
     Requestor("00000000005", "merchant", _shop(usage=Usage.RECURRING)),
+    # A wallet's own tokens pay nowhere: they stand for its cards when it asks for tokens of those who are to be paid.
+    Requestor("00000000006", "wallet", replace(_shop(), merchant_ids=frozenset()), Location.SHARED),
 )
 """Those who are there from the start. A party has one identifier for each use that it makes of tokens."""
 
@@ -177,6 +179,7 @@ class Requestors:
                 usage=Usage(known["usage"]),
             ),
             Location(known["location"]),
+            known.get("merchant_country", MERCHANT_COUNTRY),
         )
 
     async def _claim(self, key: str, name: str, held: bytes, plaintext: bytes) -> bool:
@@ -202,6 +205,7 @@ def _facts(requestor: Requestor) -> bytes:
         "cryptogram_required": domain.cryptogram_required,
         "usage": domain.usage,
         "location": requestor.location,
+        "merchant_country": requestor.merchant_country,
     }
     return json.dumps(facts).encode()
 

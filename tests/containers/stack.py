@@ -20,7 +20,7 @@ SCALE = {"network": 3, "tsp": 2, "acquirer": 2, "issuer": 2}
 SERVICES = ("merchant", "acquirer", "network", "tsp", "issuer")
 STORES = ("shops", "vault", "ledger")
 IDENTITIES = "/run/cardnet/identities"
-PORTS = ("merchant", "tsp", "collector", "tsp_admin", "issuer_admin")
+PORTS = ("merchant", "tsp", "collector", "tsp_admin", "issuer_admin", "shop", "tokens", "wallet")
 
 
 class Stack(DockerCompose):
@@ -37,6 +37,11 @@ class Stack(DockerCompose):
         told = folder / "stack.env"
         told.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         super().__init__(ROOT, env_file=str(told))
+
+    def origin(self, face: str) -> str:
+        """What a browser on the host calls a web face: the "shop", the "tokens" service or the "wallet"."""
+        host = "wallet.localhost" if face == "wallet" else "localhost"
+        return f"http://{host}:{self.addresses[face].rpartition(':')[2]}"
 
     def start(self) -> None:
         """All of it, by playing the demo where nothing runs; then several instances of most. Returns when healthy."""

@@ -4,13 +4,18 @@ import json
 
 import grpc
 import grpc.aio
+import httpx
 import pytest
+from joserfc.jwk import RSAKey
 from stack import SCALE, SERVICES, STORES, Stack, service_of
 
+from cardnet.encrypted_card import encrypt
 from cardnet.response_code import ResponseCode
 from cardnet.steps import STEPS
 from cardnet.test_cards import test_card
 from cardnet.testing import RemoteNetwork
+from cardnet.v1.merchant_pb2 import CheckoutRequest
+from cardnet.v1.merchant_pb2_grpc import MerchantStub
 
 
 def test_everything_is_healthy_in_as_many_instances_as_asked_for(stack: Stack) -> None:
@@ -19,7 +24,7 @@ def test_everything_is_healthy_in_as_many_instances_as_asked_for(stack: Stack) -
     checked = [name for name, state in found if state.get("Health", {}).get("Status") == "healthy"]
     for name in SERVICES:
         assert running.count(name) == checked.count(name) == SCALE.get(name, 1)
-    assert {*STORES, "collector", "authority"} <= set(checked)
+    assert {*STORES, "collector", "authority", "wallet"} <= set(checked)
     assert [state["ExitCode"] for name, state in found if name == "setup"] == [0]
     assert not [name for name, state in found if state["OOMKilled"] or state["Restarting"]]
 
@@ -51,6 +56,26 @@ async def test_a_payment_from_the_host_takes_the_nine_steps(network: RemoteNetwo
     payment = await network.checkout(card, "12.40 USD")
     assert payment.response_code is ResponseCode.APPROVED
     assert tuple(payment.steps) == STEPS
+
+
+async def test_browsers_find_shop_token_service_and_wallet(stack: Stack, network: RemoteNetwork) -> None:
+    shop, tokens, wallet = (stack.origin(name) for name in ("shop", "tokens", "wallet"))
+    card = test_card("approved")
+    async with httpx.AsyncClient(headers={"origin": shop}) as browser:
+        page = (await browser.get(f"{shop}/checkout/tea")).text
+        assert f"{tokens}/cardnet.js" in page and wallet in page
+        key = (await browser.get(f"{tokens}/v1/key")).json()
+        encrypted = encrypt(card.pan, card.expiry, key["kid"], RSAKey.import_key(key["jwk"]).as_pem().decode())
+        wish = {"merchantId": "MERCHANT0000001", "serviceId": "001", "encryptedCard": encrypted}
+        made = await browser.post(f"{tokens}/v1/tokens", json=wish)
+        assert made.status_code == 201, made.text
+        there = {"host": wallet.removeprefix("http://")}  # a name that browsers know, and not every system
+        method = await browser.head(f"http://{stack.addresses['wallet']}/pay", headers=there)
+        assert "payment-method-manifest" in method.headers["link"]
+    order = CheckoutRequest(idempotency_key="browser-1", amount_minor=1240, currency="840")
+    order.browser_card.token, order.browser_card.service_id = made.json()["token"], "001"
+    order.browser_card.origin = shop
+    assert (await network.stub(MerchantStub, "merchant").Checkout(order)).approved
 
 
 async def test_the_host_s_ports_let_nobody_in_without_an_identity(stack: Stack) -> None:

@@ -10,14 +10,15 @@ from stack import IMAGE, SERVICES, STORES, Stack, addresses_of, docker, service_
 from cardnet.identity import DISCLOSER, MAY_CALL, OPERATOR
 
 REACHES = {
-    "merchant": {"acquirer", "tsp", "collector", "shops", "host-ports"},
+    "merchant": {"acquirer", "tsp", "wallet", "collector", "shops", "host-ports"},
     "acquirer": {"merchant", "network", "shops"},
     "network": {"acquirer", "tsp", "issuer", "ledger"},
-    "tsp": {"merchant", "network", "issuer", "collector", "vault", "host-ports"},
+    "tsp": {"merchant", "network", "issuer", "wallet", "collector", "vault", "host-ports"},
     "issuer": {"network", "tsp", "ledger"},
-    "collector": {"merchant", "tsp", "host-ports"},
-    "host-ports": {"merchant", "tsp", "collector"},
-    "shops": {"merchant", "acquirer"},
+    "wallet": {"merchant", "tsp", "collector", "shops", "host-ports"},
+    "collector": {"merchant", "tsp", "wallet", "host-ports"},
+    "host-ports": {"merchant", "tsp", "wallet", "collector"},
+    "shops": {"merchant", "acquirer", "wallet"},
     "vault": {"tsp"},
     "ledger": {"network", "issuer"},
     "authority": set(),
@@ -30,6 +31,7 @@ PORTS = {
     "network": 50053,
     "tsp": 50054,
     "issuer": 50055,
+    "wallet": 8752,
     "collector": 4317,
     "host-ports": 50051,
     **dict.fromkeys(STORES, 6379),
@@ -127,6 +129,7 @@ def test_ports_are_open_on_this_machine_alone_and_nowhere_else(containers: list[
 
 def test_each_sees_its_own_identity_and_store_and_no_other(stack: Stack, containers: list[dict[str, Any]]) -> None:
     kept = {
+        "merchant": {"state-merchant": True},
         "tsp": {"state-tsp": True},
         "issuer": {"state-issuer": True},
     }

@@ -152,7 +152,8 @@ async def test_certificates_are_replaced_while_payments_run_and_no_call_fails(
 
     async def pay() -> None:
         while not renewed.is_set():
-            answers[(await network.cardholder().pay(card.id, Money.parse("0.01 USD"), token_hex(8))).response_code] += 1
+            paid = await network.cardholder().pay(card.id, Money.parse("0.01 USD"), f"pay{token_hex(8)}")
+            answers[paid.response_code] += 1
 
     async def another() -> bool:
         now = await asyncio.to_thread(_certificate, stack, merchant)

@@ -32,7 +32,7 @@ class Payer:
 
     async def pay(self) -> None:
         while not self.stop.is_set():
-            paid = await self.network.cardholder().pay(self.on_file.id, PRICE, secrets.token_hex(8))
+            paid = await self.network.cardholder().pay(self.on_file.id, PRICE, f"pay{secrets.token_hex(8)}")
             self.answers.append(paid.response_code)
 
     async def has_paid(self, more: int) -> None:

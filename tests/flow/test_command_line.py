@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_gets_one_sentence(up: Up) -> None:
 def test_ctrl_c_stops_every_process_and_leaves_nothing() -> None:
     running = Up()
     pids = running.facts["pids"].values()
-    assert len(pids) == 5
+    assert len(pids) == 6
     assert running.stop(signal.SIGINT) == (0, "")
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from patience import patient
+from web_life import buy, keep_a_wallet
 from whole_life import WholeLife
 
 from cardnet.store import Store
@@ -63,7 +64,7 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> Iterator[Questions]:
 
 
 async def test_whatever_is_done_no_question_names_keys_of_two_slots(questions: Questions) -> None:
-    async with LocalNetwork(in_process=True, settings=patient()) as network:
+    async with LocalNetwork(in_process=True, fronts=True, web=True, settings=patient()) as network:
         life = WholeLife(network)
         await life.cards_and_tokens()
         await life.requestors()
@@ -71,6 +72,8 @@ async def test_whatever_is_done_no_question_names_keys_of_two_slots(questions: Q
         assert await life.backup()
         assert await life.listed()
         await life.pays_on()
+        await buy(network)
+        await keep_a_wallet(network)
 
     assert questions.astray == set()
     assert questions.functions == functions() - RARE

@@ -74,14 +74,14 @@ class WholeLife:
         card = await self.network.open_account("100.00 USD")
         self.pans.append(card.pan)
         saved = await self.network.save_card(card)
-        assert (await self.network.checkout(saved, "12.50 USD", key=secrets.token_hex(8))).approved
-        assert not (await self.network.checkout(saved, "99.00 USD", key=secrets.token_hex(8))).approved
+        assert (await self.network.checkout(saved, "12.50 USD", key=f"pay{secrets.token_hex(8)}")).approved
+        assert not (await self.network.checkout(saved, "99.00 USD", key=f"pay{secrets.token_hex(8)}")).approved
         await self._taken_back(card, saved)
         self.paid_with.append((card, saved))
 
     async def _taken_back(self, card: TestCard, saved: CardOnFile) -> None:
         """A payment is reversed, and its money comes back."""
-        reference = secrets.token_hex(8)
+        reference = f"ref{secrets.token_hex(8)}"
         assert (await self.network.checkout(saved, "20.00 USD", key=reference)).approved
         reversal = ReversePaymentRequest(merchant_id=SHOP.merchant_id, payment_reference=reference)
         await self.network.stub(AcquirerStub, "acquirer", MERCHANT).ReversePayment(reversal)
@@ -204,7 +204,7 @@ class WholeLife:
     async def pays_on(self) -> None:
         """What was saved is still good, and the money adds up."""
         for card, saved in self.paid_with:
-            assert (await self.network.checkout(saved, "12.50 USD", key=secrets.token_hex(8))).approved
+            assert (await self.network.checkout(saved, "12.50 USD", key=f"pay{secrets.token_hex(8)}")).approved
             assert await self.network.balance(card) == Money.parse("75.00 USD")
 
     def needles(self, *, tokens: bool) -> dict[str, bytes]:

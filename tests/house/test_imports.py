@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-VALUES = {"picture", "diagram", "steps", "card", "money", "response_code", "errors", "rules", "traced", "test_cards"}
+VALUES = {
+    "picture",
+    "diagram",
+    "steps",
+    "card",
+    "money",
+    "response_code",
+    "errors",
+    "rules",
+    "traced",
+    "test_cards",
+    "origin",
+}
 SERVICES = ("merchant", "acquirer", "network", "tsp", "issuer")
 EDGE = ("merchant", "acquirer")
 STANDARD = sys.stdlib_module_names

@@ -11,8 +11,8 @@ AMERICAN = re.compile(
     re.IGNORECASE,
 )
 
-LIBRARIES = re.compile(r"\"authorization\"|\b\w*[sS]erializ\w*|`[^`]*`")
-"""Names that others chose."""
+LIBRARIES = re.compile(r"(?i:tokenized[ _-]?cards?)|TokenizedCard\w*|\"authorization\"|\b\w*[sS]erializ\w*|`[^`]*`")
+"""Names that others chose, W3C's Tokenized Card Payment among them."""
 
 
 def tracked(*endings: str) -> list[Path]:

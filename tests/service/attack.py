@@ -48,6 +48,7 @@ _HOMES = {
     "v1.traces.Traces": ("collector", "cardholder"),
 }
 _OTHER_CALLERS = {
+    "/cardnet.v1.TokenService/ProvideTokenizedCard": "wallet",
     "/cardnet.v1.TokenLifecycle/ActivateToken": "issuer",
     "/cardnet.cde.v1.Issuer/VerifyAccount": "tsp",
     "/cardnet.cde.v1.Issuer/CheckPasscode": "tsp",

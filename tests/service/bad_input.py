@@ -6,6 +6,7 @@ The protos say which rule a field has; what a rule refuses, and in which words, 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from bad_origins import NO_BROWSER_TOKENS, NO_ORIGINS
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -28,6 +29,7 @@ _AMOUNT, _BALANCE, _COUNT = (
 )
 _TIME = "must be a date and time as MMDDhhmmss"
 _ENUM = "must be one of the values that the enumeration defines"
+_ORIGIN = "must be an origin: https://host or https://host:port, or http at this machine"
 _KEY = "must be 1 to 64 printable ASCII characters, no spaces and no card number"
 
 
@@ -203,6 +205,9 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         "mérchant",
     ),
     "SEALED": _all("must be at most 12,288 bytes", b"\0" * 12_289),
+    "SERVICE_ID": _digits("must be 3 digits", "001"),
+    "BROWSER_TOKEN": [(value, "must be 32 letters and digits") for value in NO_BROWSER_TOKENS],
+    "ORIGIN": [(value, _ORIGIN) for value in NO_ORIGINS],
 }
 """By rule: values that a field must refuse, each with what the refusal says. Absence is a case of its own: GIVEN."""
 
@@ -236,6 +241,9 @@ _GOOD: dict[str, Any] = {
     "URL": "https://shop.example/hook",
     "IDENTITY": "merchant",
     "SEALED": b"sealed",
+    "BROWSER_TOKEN": "Ab1" * 10 + "cD",
+    "SERVICE_ID": "001",
+    "ORIGIN": "https://shop.example",
     "FLAG": True,
 }
 

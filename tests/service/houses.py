@@ -16,11 +16,17 @@ from cardnet.v1.merchant_pb2 import CheckoutRequest, SaveCardRequest
 from cardnet.v1.merchant_pb2_grpc import MerchantStub, add_MerchantServicer_to_server
 from cardnet.v1.network_pb2_grpc import NetworkStub
 from cardnet.v1.payment_pb2 import MerchantData, PosEntryMode, TokenData
+from cardnet.v1.token_lifecycle_pb2_grpc import TokenLifecycleStub
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 from cardnet.wire import InProcessLink
 from services.acquirer.servicer import AcquirerServicer
+from services.merchant.domain import RequestorIds
+from services.merchant.means import MeansOfPayment
+from services.merchant.payment_key import PaymentKeys
 from services.merchant.servicer import MerchantServicer
-from services.merchant.store import RedisCardsOnFile
+from services.merchant.store import RedisCardsOnFile, RedisUsedDetails
+from services.merchant.token_requestor import TokenRequestor
+from services.merchant.wallet_card import WalletCards
 
 SHOP = MerchantData(
     merchant_id="MERCHANT0000001",
@@ -32,6 +38,8 @@ SHOP = MerchantData(
 TOKEN_DATA = TokenData(
     payment_token=TOKEN, token_expiry="2911", token_requestor_id="00000000001", cryptogram=CRYPTOGRAM
 )
+
+REQUESTOR_IDS = RequestorIds("00000000004", "00000000001", "00000000005")
 
 
 class Process:
@@ -108,6 +116,7 @@ class MerchantHouse(House):
     def __init__(self, server: EmbeddedStore) -> None:
         super().__init__(server)
         self.acquirer, self.tsp = Acquirer(), Tsp()
+        self.payment_keys = PaymentKeys("", SHOP.merchant_domain, self.clock)
 
     def start(self, timeout_s: float = 5.0) -> Process:
         """timeout_s: how long either neighbour may take."""
@@ -115,12 +124,15 @@ class MerchantHouse(House):
         borders = {"acquirer": self.acquirer.border, "tsp": self.tsp.border}
         process.links = [InProcessLink(name, border, "merchant") for name, border in borders.items()]
         acquirer, tsp = (Channel(link, env(), timeout_s=timeout_s) for link in process.links)
+        requestor = TokenRequestor(SHOP, REQUESTOR_IDS, TokenServiceStub(tsp), TokenLifecycleStub(tsp))
+        cards, used = RedisCardsOnFile(process.store), RedisUsedDetails(process.store)
+        wallets = WalletCards(REQUESTOR_IDS, self.payment_keys, used, self.clock)
         servicer = MerchantServicer(
             SHOP,
-            "00000000001",
+            requestor,
+            MeansOfPayment(requestor, wallets, cards),
             AcquirerStub(acquirer),
-            TokenServiceStub(tsp),
-            RedisCardsOnFile(process.store),
+            cards,
             process.journal,
             self.clock,
         )

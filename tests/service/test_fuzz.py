@@ -22,7 +22,14 @@ FOLLOW_TOKENS = "/cardnet.v1.TokenNotifications/FollowTokens"
 WAITS = {GET_TRACE, FOLLOW_TOKENS}
 """Who asks for a trace that is not there yet, or for what becomes of tokens, waits as long as they have time."""
 LEFT_OUT = {
-    CHECKOUT: {"card_on_file_id", "original_rrn", "token_data.original_rrn"},
+    CHECKOUT: {
+        "card_on_file_id",
+        "original_rrn",
+        "token_data.original_rrn",
+        "browser_card",
+        "tokenized_card",
+        "save_for_customer_id",
+    },
     "/cardnet.v1.Acquirer/SubmitPayment": {"token_data.original_rrn"},
     "/cardnet.v1.TokenService/RequestToken": {"token"},
     "/cardnet.v1.TokenService/RequestCryptogram": {"token_reference_id"},
@@ -32,6 +39,7 @@ LEFT_OUT = {
 } | {path: {"token.token_reference_id"} for path in BY_PATH if path.startswith("/cardnet.v1.TokenLifecycle/")}
 """What a message may not have beside its other fields: of some, there may be one alone."""
 INSTEAD = {
+    "/cardnet.v1.TokenService/ProvideTokenizedCard": {"token_requestor_id": "00000000006"},
     "/cardnet.cde.v1.PanLifecycle/ReplacePan": {"new_pan": "9999000000000517"},
     "/cardnet.v1.TokenLifecycle/UpdateTokenAttributes": {"token_assurance_level": "01"},
 }

@@ -1,19 +1,30 @@
 """The shop's rules, as tables."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import pytest
 
 from cardnet.card import Expiry, PaymentToken
 from cardnet.response_code import ResponseCode as Code
 from cardnet.rules import RULES
+from cardnet.v1.token_pb2 import TokenUsage
 from services.merchant.domain import (
+    SOURCES,
     CardOnFile,
+    RequestorIds,
+    Usage,
+    agreement_fault,
     card_on_file_id,
     confirming_notice,
     entry_mode,
+    name_on_file,
     original_fault,
     payment_notice,
+    saving_fault,
     saving_notice,
     source_fault,
+    typing_notice,
 )
 
 
@@ -48,26 +59,69 @@ def test_what_the_shop_begins_itself_is_always_a_credential_on_file(modes: tuple
     assert entry_mode(on_file(*modes), begun_by_shop=True) == 10
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_any_one_thing_may_be_paid_with(source: str) -> None:
+    assert source_fault([source]) is None
+
+
+def test_one_thing_is_paid_with() -> None:
+    field, rule = source_fault([])
+    assert (field, rule) == (
+        "card_on_file_id",
+        "must be given, or token_data, browser_card or tokenized_card in its place",
+    )
+    for given in combinations(SOURCES, 2):
+        assert source_fault(given) == (given[0], f"must be left out where {given[1]} is given")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_an_original_payment_goes_with_a_card_on_file(source: str) -> None:
+    assert original_fault(source, "") is None
+    fault = original_fault(source, "632609000001")
+    assert (fault is None) is (source == "card_on_file_id")
+    assert fault is None or fault.field == "original_rrn"
+
+
+@pytest.mark.parametrize("usage", list(Usage))
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_card_that_the_customer_brings_may_be_kept_unless_it_pays_once(source: str, usage: Usage) -> None:
+    assert saving_fault(source, "", usage) is None
+    fault = saving_fault(source, "alice", usage)
+    may = source == "browser_card" or (source == "tokenized_card" and usage is not Usage.ONE_TIME)
+    assert (fault is None) is may
+    assert fault is None or fault.field == "save_for_customer_id"
+
+
 @pytest.mark.parametrize(
-    ("card_on_file_id", "token_data", "fault"),
+    ("usage", "agreement", "named", "may"),
     [
-        (True, False, None),
-        (False, True, None),
-        (True, True, "must be left out where token_data is given"),
-        (False, False, "must be given, or token_data in its place"),
+        (Usage.CARD_ON_FILE, "", "", True),
+        (Usage.CARD_ON_FILE, "", "632609000001", True),  # the token service provider has the last word
+        (Usage.RECURRING, "632609000001", "632609000001", True),
+        (Usage.RECURRING, "632609000001", "632609000002", False),
+        (Usage.RECURRING, "632609000001", "", False),
     ],
 )
-def test_one_thing_is_paid_with(card_on_file_id: bool, token_data: bool, fault: str | None) -> None:
-    assert source_fault(card_on_file_id=card_on_file_id, token_data=token_data) == fault
+def test_a_card_for_recurring_payments_serves_its_agreement_alone(
+    usage: Usage, agreement: str, named: str, may: bool
+) -> None:
+    fault = agreement_fault(replace(on_file(81), usage=usage, agreement_rrn=agreement), named)
+    assert (fault is None) is may
+    assert fault is None or (fault.field, "only for its agreement" in fault.rule) == ("original_rrn", True)
 
 
-@pytest.mark.parametrize(
-    ("original_rrn", "card_on_file_id", "allowed"),
-    [(True, True, True), (False, True, True), (False, False, True), (True, False, False)],
-)
-def test_an_original_payment_goes_with_a_card_on_file(original_rrn: bool, card_on_file_id: bool, allowed: bool) -> None:
-    fault = original_fault(original_rrn=original_rrn, card_on_file_id=card_on_file_id)
-    assert (fault is None) is allowed
+def test_the_shop_has_an_identifier_for_each_use() -> None:
+    ids = RequestorIds("4", "1", "5")
+    assert [ids.of(usage) for usage in Usage] == ["4", "1", "5"]
+    assert {usage.name: usage.value for usage in Usage} == {
+        name.removeprefix("TOKEN_USAGE_"): number for name, number in TokenUsage.items() if number
+    }
+
+
+def test_one_card_has_a_name_for_each_agreement() -> None:
+    first, second = (replace(on_file(), agreement_rrn=rrn) for rrn in ("632609000001", "632609000002"))
+    assert len({name_on_file("alice", card) for card in (on_file(), first, second)}) == 3
+    assert name_on_file("alice", on_file()) == card_on_file_id("alice", "ref-1")
 
 
 def test_a_card_on_file_has_one_name_for_each_customer() -> None:
@@ -85,6 +139,7 @@ def test_a_card_on_file_does_not_print_its_token() -> None:
 def test_every_answer_has_words_for_the_customer(code: Code) -> None:
     for notice in (
         payment_notice(code),
+        typing_notice(code),
         saving_notice(code),
         saving_notice(code, passcode_sent=True),
         confirming_notice(code),
@@ -95,7 +150,7 @@ def test_every_answer_has_words_for_the_customer(code: Code) -> None:
 
 @pytest.mark.parametrize("code", [code for code in Code if not code.approved])
 def test_no_refusal_sounds_like_a_yes(code: Code) -> None:
-    assert payment_notice(code) != Code.APPROVED.notice
+    assert payment_notice(code) != Code.APPROVED.notice != typing_notice(code)
     assert "not saved" in saving_notice(code)
     assert "not saved" in saving_notice(code, passcode_sent=True)
     assert "not confirmed" in confirming_notice(code)

@@ -53,6 +53,10 @@ TAKEN = [
     ("SECRET", ["0123456789abcdef" * 4]),
     ("IDENTITY", ["a", "other-merchant", "a" * 32]),
     ("SEALED", [b"", b"\0\xff", b"x" * 12_288]),
+    ("BROWSER_TOKEN", ["A" * 32, "z9" * 16]),
+    ("SERVICE_ID", ["000", "999"]),
+    ("ORIGIN", ["https://shop.example", "http://localhost:8750", "http://[::1]:1", f"https://{'x' * 60}.{'y' * 31}"]),
+    ("CARD_NETWORK", ["a", "cardnet", "x" * 32]),
 ]
 
 
@@ -120,7 +124,7 @@ def test_of_sealed_bytes_it_is_shown_how_many_there_are():
 
 
 def test_nothing_else_is_secret():
-    secret = {"PAN", "PAYMENT_TOKEN", "CRYPTOGRAM", "JWE", "PASSCODE", "SECRET", "SEALED"}
+    secret = {"PAN", "PAYMENT_TOKEN", "CRYPTOGRAM", "JWE", "PASSCODE", "SECRET", "SEALED", "BROWSER_TOKEN"}
     assert {name for name, rule in RULES.items() if rule.secret} == secret
 
 

@@ -14,7 +14,7 @@ CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUT
 DOMAIN = "cardnet.test"
 EVERYBODY = (
     *("merchant", "acquirer", "network", "tsp", "issuer", "collector"),
-    *("cardholder", "operator", "discloser", "other-merchant", "other-issuer"),
+    *("wallet", "cardholder", "operator", "discloser", "other-merchant", "other-issuer"),
 )
 CALLED = EVERYBODY[:6]
 

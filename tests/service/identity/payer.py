@@ -46,7 +46,7 @@ class Payer:
         card = test_card("approved")
         on_file = await self._cardholder.save_card(card.pan, card.expiry)
         while True:
-            answer = await self._cardholder.pay(on_file.id, Money.parse("0.01 USD"), self._env.rng.hex(8))
+            answer = await self._cardholder.pay(on_file.id, Money.parse("0.01 USD"), f"pay{self._env.rng.hex(8)}")
             assert answer.response_code == "00", answer.notice
             self.paid += 1
             self._one_more.set()

@@ -87,13 +87,13 @@ async def test_a_registered_requestor_gets_tokens_in_its_domain(tsp: Provider) -
     registered = await register(tsp)
     expected = pb.Requestor()
     expected.CopyFrom(SHOP)
-    expected.token_requestor_id = "00000000006"
+    expected.token_requestor_id = "00000000007"
     assert registered == expected
     token = await request_token(tsp, PAN, registered.token_requestor_id)
     assert list(token.pos_entry_modes) == [payment_pb2.POS_ENTRY_MODE_ECOMMERCE]
     assert (await shown(tsp, token.token_reference_id)).location == token_pb2.TOKEN_LOCATION_SHARED
     listed = (await operator(tsp).ListRequestors(pb.ListRequestorsRequest())).requestors
-    assert [requestor.token_requestor_id for requestor in listed] == [f"{n:011}" for n in range(1, 7)]
+    assert [requestor.token_requestor_id for requestor in listed] == [f"{n:011}" for n in range(1, 8)]
     assert listed[-1] == registered == await register(tsp)
 
 
@@ -116,7 +116,7 @@ async def test_what_no_requestor_can_be_is_refused_by_its_field(
     with pytest.raises(InvalidField) as fault:
         await register(tsp, **changes)
     assert fault.value.field == field
-    assert len((await operator(tsp).ListRequestors(pb.ListRequestorsRequest())).requestors) == 5
+    assert len((await operator(tsp).ListRequestors(pb.ListRequestorsRequest())).requestors) == 6
 
 
 async def set_webhook(tsp: Provider, trid: str, url: str, secret: str) -> str:

@@ -25,7 +25,7 @@ SHOP = Requestor(
     ),
     Location.SHARED,
 )
-NEXT = "00000000006"
+NEXT, NEXT_BUT_ONE = "00000000007", "00000000008"
 HOOK = Webhook("https://other-shop.example/tokens", "0f" * 32)
 REGISTERED, WEBHOOKS = "tsp:{requestors}:registered", "tsp:{requestors}:webhooks"
 
@@ -47,13 +47,15 @@ def another(tsp: Provider) -> Requestors:
     return Requestors(ours._store, ours._keys)
 
 
-async def test_five_requestors_are_there_from_the_start(registry: Requestors) -> None:
+async def test_six_requestors_are_there_from_the_start(registry: Requestors) -> None:
     assert tuple(await registry.all()) == REQUESTORS
-    assert [requestor.token_requestor_id for requestor in REQUESTORS] == [f"{n:011}" for n in range(1, 6)]
+    assert [requestor.token_requestor_id for requestor in REQUESTORS] == [f"{n:011}" for n in range(1, 7)]
     assert await registry.registered_to("other-merchant") == {"00000000003"}
-    usages = [requestor.domain.usage for requestor in REQUESTORS[3:]]
+    usages = [requestor.domain.usage for requestor in REQUESTORS[3:5]]
     assert usages == [Usage.ONE_TIME, Usage.RECURRING]
     assert REQUESTORS[3].location is Location.TEMPORARY
+    assert REQUESTORS[5].identity == "wallet"
+    assert not REQUESTORS[5].domain.merchant_ids  # its tokens pay nowhere
 
 
 async def test_a_new_requestor_gets_the_next_identifier_and_is_known_to_every_process(
@@ -67,10 +69,15 @@ async def test_a_new_requestor_gets_the_next_identifier_and_is_known_to_every_pr
         assert await process.registered_to("other-merchant") == {"00000000003", NEXT}
 
 
+async def test_a_requestors_country_is_kept(tsp: Provider, registry: Requestors) -> None:
+    await registry.register(replace(SHOP, merchant_country="276"))
+    assert (await another(tsp).registered(NEXT, "other-merchant")).merchant_country == "276"
+
+
 async def test_the_same_party_and_domain_keep_their_identifier(tsp: Provider, registry: Requestors) -> None:
     await registry.register(SHOP)
     assert (await another(tsp).register(SHOP)).token_requestor_id == NEXT
-    assert (await registry.register(replace(SHOP, identity="merchant"))).token_requestor_id == "00000000007"
+    assert (await registry.register(replace(SHOP, identity="merchant"))).token_requestor_id == NEXT_BUT_ONE
     assert await registry.register(replace(REQUESTORS[0], token_requestor_id="")) == REQUESTORS[0]
 
 
@@ -79,7 +86,7 @@ async def test_all_who_register_at_once_get_an_identifier_each(tsp: Provider) ->
     asked = [shop(number // 2) for number in range(16)]  # each of eight twice
     registered = await asyncio.gather(*(processes[n % 8].register(one) for n, one in enumerate(asked)))
     assert [one.domain for one in registered] == [one.domain for one in asked]
-    assert {one.token_requestor_id for one in registered} == {f"{n:011}" for n in range(6, 14)}
+    assert {one.token_requestor_id for one in registered} == {f"{n:011}" for n in range(7, 15)}
     assert [one.token_requestor_id for one in registered[::2]] == [one.token_requestor_id for one in registered[1::2]]
 
 
@@ -92,7 +99,7 @@ async def test_who_loses_an_identifier_to_another_draws_the_next(tsp: Provider, 
         return await call(function, *rest)
 
     tsp.service.store.call = call_after_another  # type: ignore[method-assign]
-    assert (await registry.register(shop(2))).token_requestor_id == "00000000007"
+    assert (await registry.register(shop(2))).token_requestor_id == NEXT_BUT_ONE
     assert (await registry.find(NEXT)).domain == shop(1).domain  # type: ignore[union-attr]
 
 
@@ -123,7 +130,7 @@ async def test_a_row_that_was_altered_or_put_in_anothers_place_is_not_believed(
     for number in range(2):
         registered = await registry.register(shop(number))
         await registry.set_webhook(registered.token_requestor_id, *HOOK)
-    ours, theirs = await admin.command("HGET", key, NEXT), await admin.command("HGET", key, "00000000007")
+    ours, theirs = await admin.command("HGET", key, NEXT), await admin.command("HGET", key, NEXT_BUT_ONE)
     altered = ours[:-1] + bytes([ours[-1] ^ 1])
     for row in (altered, theirs, b"", ours[:3]):
         await admin.command("HSET", key, NEXT, row)
