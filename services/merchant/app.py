@@ -54,9 +54,9 @@ class Config(ServiceConfig):
     payment_key_file: str = ""
     """Holds the private key to which wallets encrypt (PEM); written if it is not there. Empty: a new one, in memory."""
     tokens_origin: str = ""
-    """The token service's origin, whose script the shop's pages link: http://localhost:8081."""
+    """The token service's origin, whose script the shop's pages link: http://localhost:8751."""
     wallet_origin: str = ""
-    """The origin of the wallet that the shop's pages offer: http://localhost:8082."""
+    """The origin of the wallet that the shop's pages offer: http://wallet.localhost:8752."""
     acquirer_timeout_s: float = 11.0
     """How long the acquirer may take: longer than everybody behind it."""
     tsp_timeout_s: float = 6.0

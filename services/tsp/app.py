@@ -61,7 +61,7 @@ class Config(ServiceConfig):
     issuer_timeout_s: float = 4.0
     """How long the issuer may take for it."""
     origins: str = ""
-    """The origins that are registered to requestors, by their identities: merchant=http://localhost:8080,…: their pages
+    """The origins that are registered to requestors, by their identities: merchant=http://localhost:8750,…: their pages
     may have cards made tokens, and their keys may be what wallets encrypt to."""
     browser_token_life_s: int = 1200
     """How long a token is good that a page got for a card, in seconds."""

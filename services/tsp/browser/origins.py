@@ -8,7 +8,7 @@ from cardnet.origin import is_origin
 
 _RULE = (
     "CARDNET_TSP_ORIGINS must be pairs identity=origin, separated by commas, such as "
-    "merchant=http://localhost:8080,other-merchant=https://shop.example: "
+    "merchant=http://localhost:8750,other-merchant=https://shop.example: "
 )
 
 

@@ -1,6 +1,6 @@
 // cardnet.js: a card typed in a shop's page becomes a token, and the shop never sees the card.
 //
-//   <script src="http://localhost:8081/cardnet.js"></script>
+//   <script src="http://localhost:8751/cardnet.js"></script>
 //   const {token} = await cardnet.createToken({merchantId, serviceId, number, expiry, securityCode});
 //
 // The card is encrypted here (JWE: RSA-OAEP-256, A256GCM) to the token service's key and goes to the token service's
