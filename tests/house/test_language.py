@@ -11,7 +11,9 @@ AMERICAN = re.compile(
     re.IGNORECASE,
 )
 
-LIBRARIES = re.compile(r"\.color\b|(?i:tokenized[ _-]?cards?)|TokenizedCard\w*|\"authorization\"|\b\w*[sS]erializ\w*|`[^`]*`")
+LIBRARIES = re.compile(
+    r"(?i:tokenized[ _-]?cards?)|TokenizedCard\w*|\.color\b|\"authorization\"|\b\w*[sS]erializ\w*|`[^`]*`"
+)
 """Names that others chose, W3C's Tokenized Card Payment among them."""
 
 
