@@ -1,26 +1,22 @@
 """A card on its way from the cardholder to the token service provider: a JWE that nobody between them can read.
 
-One profile alone (RFC 7516, compact): RSA-OAEP-256, A256GCM, and a header of exactly alg, enc and kid. The plaintext is
-JSON: {"pan": "13 to 19 digits", "pan_expiry": "YYMM"}; where a page made it, perhaps with a "security_code" beside.
+In it (cardnet/envelope.py) is {"pan": "13 to 19 digits", "pan_expiry": "YYMM"}; where a page made it, perhaps with a
+"security_code" beside.
 """
 
-import base64
-import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from joserfc import jwe
-from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
+from cardnet import envelope
 from cardnet.card import Expiry, Pan, card_range, luhn_valid
 from cardnet.errors import InvalidField
 
-_ALGORITHMS = ("RSA-OAEP-256", "A256GCM")
 _NUMBER = re.compile(r"[0-9]{13,19}")
 
-_NOT_OURS = (InvalidField, JoseError, ValueError, KeyError, RecursionError)
+_NOT_OURS = (InvalidField, *envelope.NOT_OF_THE_PROFILE)
 _UNREADABLE = "must be a card encrypted to this token service's key: a compact JWE with RSA-OAEP-256 and A256GCM"
 _REAL_CARD = "must hold a card of the test ranges, which begin with 9999: never use a real card here"
 
@@ -41,10 +37,8 @@ def encrypt(pan: str, pan_expiry: str, key_id: str, public_key: str, security_co
 
     pan_expiry: YYMM. key_id, public_key (PEM): what GetEncryptionKey answers. security_code: for a page's card alone.
     """
-    header = {"alg": _ALGORITHMS[0], "enc": _ALGORITHMS[1], "kid": key_id}
-    members = {"pan": pan, "pan_expiry": pan_expiry} | ({"security_code": security_code} if security_code else {})
-    card = json.dumps(members)
-    return jwe.encrypt_compact(header, card, RSAKey.import_key(public_key), algorithms=_ALGORITHMS)
+    code = {"security_code": security_code} if security_code else {}
+    return envelope.seal({"pan": pan, "pan_expiry": pan_expiry} | code, key_id, RSAKey.import_key(public_key))
 
 
 def decrypt(encrypted: str, keys: Mapping[str, RSAKey]) -> tuple[Pan, Expiry]:
@@ -78,9 +72,7 @@ def decrypt_typed(encrypted: str, keys: Mapping[str, RSAKey]) -> TypedCard:
 
 def _opened(encrypted: str, keys: Mapping[str, RSAKey]) -> TypedCard:
     """The members as they were written. One of several errors where anything is not of our profile."""
-    key = keys[_key_id(encrypted)]
-    opened = jwe.decrypt_compact(encrypted, key, algorithms=_ALGORITHMS)
-    match _json(opened.plaintext or b""):
+    match envelope.open_with(encrypted, keys[envelope.key_id_of(encrypted)]):
         case {"pan": str(digits), "pan_expiry": str(expiry), **others}:
             match others:
                 case {"security_code": str(code), **more} if code and not more:
@@ -88,26 +80,6 @@ def _opened(encrypted: str, keys: Mapping[str, RSAKey]) -> TypedCard:
                 case _ if not others:
                     return TypedCard(digits, expiry)
     raise ValueError
-
-
-def _key_id(encrypted: str) -> str:
-    """The `kid` of a header that has alg, enc and kid and nothing else: no zip, no crit, no p2c."""
-    coded = encrypted.partition(".")[0]
-    match _json(base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))):
-        case {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": str(key_id), **others} if not others:
-            return key_id
-    raise ValueError
-
-
-def _json(data: bytes) -> Any:
-    return json.loads(data, object_pairs_hook=_object)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):  # a member that comes twice may be read one way here and another way elsewhere
-        raise ValueError
-    return members
 
 
 def _may_be_real(digits: str) -> bool:

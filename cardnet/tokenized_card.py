@@ -1,22 +1,18 @@
 """What a wallet gives a shop (W3C Tokenized Card Payment): `encryptedDetails`, a JWE to the shop's own key.
 
-One profile alone (RFC 7516, compact): RSA-OAEP-256, A256GCM, and a header of exactly alg, enc and kid. The plaintext is
-JSON: the members of the document's EncryptedTokenizedCard and, where the page asked for it, claims that bind them to
-one payment request. Nothing is signed: it is the cryptogram that proves where a token came from, and the network checks
-it. The shop judges everything else here, member by member.
+In it (cardnet/envelope.py) are the members of the document's EncryptedTokenizedCard and, where the page asked for it,
+claims that bind them to one payment request. Nothing is signed: it is the cryptogram that proves where a token came
+from, and the network checks it. The shop judges everything else here, member by member.
 """
 
-import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from joserfc import jwe
-from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
+from cardnet import envelope
 from cardnet.card import Expiry, PaymentToken
 from cardnet.errors import InvalidField
 from cardnet.payment_request import CLAIMS, Claims
@@ -28,8 +24,6 @@ LONGEST = 4_096
 CRYPTOGRAM_TYPES = ("SIM-TAVV", "UCAF")
 """What `typeOfCryptogram` may say: this simulator's own name, and the one that most networks' documents use."""
 
-_ALGORITHMS = ("RSA-OAEP-256", "A256GCM")
-_PARTS = 5
 _YEAR = re.compile(r"20[0-9]{2}")
 _MONTH = re.compile(r"0[1-9]|1[0-2]")
 
@@ -86,8 +80,7 @@ def encrypt(members: Mapping[str, Any], jwk: Mapping[str, str]) -> str:
     key = RSAKey.import_key(dict(jwk))
     if key.public_key.key_size < 2048:
         raise ValueError("the key must be RSA of 2048 bits or more")
-    header = {"alg": _ALGORITHMS[0], "enc": _ALGORITHMS[1], "kid": jwk["kid"]}
-    return jwe.encrypt_compact(header, json.dumps(members), key, algorithms=_ALGORITHMS)
+    return envelope.seal(members, jwk["kid"], key)
 
 
 def decrypt(encrypted: str, key_id: str, key: RSAKey) -> TokenizedCard:
@@ -97,62 +90,23 @@ def decrypt(encrypted: str, key_id: str, key: RSAKey) -> TokenizedCard:
     """
     _check_header(encrypted, key_id)
     try:
-        plaintext = jwe.decrypt_compact(encrypted, key, algorithms=_ALGORITHMS).plaintext
-        members = _json(plaintext or b"")
-    except (JoseError, ValueError, KeyError, RecursionError):
-        members = None
-    if not isinstance(members, dict):
-        raise _fault("", "must be a JSON object with each member once, encrypted to this shop's key")
+        members = envelope.open_with(encrypted, key)
+    except envelope.NOT_OF_THE_PROFILE:
+        raise _fault("", "must be a JSON object with each member once, encrypted to this shop's key") from None
     return _read(members)
 
 
 def _check_header(encrypted: str, key_id: str) -> None:
-    if len(encrypted) > LONGEST or not _canonical(encrypted):
+    if len(encrypted) > LONGEST or not envelope.is_canonical(encrypted):
         raise _fault("", f"must be a compact JWE of at most {LONGEST:,} characters: five parts in base64url")
     try:
-        header = _json(_decoded(encrypted.partition(".")[0]))
+        named = envelope.key_id_of(encrypted)
     except (ValueError, RecursionError):
-        header = None
-    match header:
-        case {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": str(named), **others} if not others:
-            if named != key_id:
-                raise _fault("", "must name this shop's key in kid: fetch the payment key again")
-        case _:
-            raise _fault(
-                "", "must have alg RSA-OAEP-256, enc A256GCM and kid in its header, once each, and nothing else"
-            )
-
-
-def _canonical(encrypted: str) -> bool:
-    """Whether each part is written in the one way: so the same details are always the same text."""
-    parts = encrypted.split(".")
-    try:
-        return len(parts) == _PARTS and all(_encoded(_decoded(part)) == part for part in parts)
-    except ValueError:
-        return False
-
-
-def _decoded(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def _encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _json(data: bytes) -> Any:
-    return json.loads(data, object_pairs_hook=_object, parse_constant=_no_constant)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):  # a member that comes twice may be read one way here and another way elsewhere
-        raise ValueError
-    return members
-
-
-def _no_constant(_name: str) -> Any:
-    raise ValueError  # NaN is no JSON
+        raise _fault(
+            "", "must have alg RSA-OAEP-256, enc A256GCM and kid in its header, once each, and nothing else"
+        ) from None
+    if named != key_id:
+        raise _fault("", "must name this shop's key in kid: fetch the payment key again")
 
 
 def _read(members: dict[str, Any]) -> TokenizedCard:
