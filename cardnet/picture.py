@@ -167,6 +167,8 @@ def _spoken(traced: TracedStep, change: Change) -> Iterator[Phrase]:
             yield Phrase(number, f"{was} {_value(change.before)}", f"{is_} {_value(change.after)}")
         case "notice":
             yield Phrase("", "", f'"{_printable(change.after)}"')
+        case name if name in _AS_WRITTEN:
+            yield Phrase(label, _printable(change.before), _printable(change.after))
         case _:
             yield Phrase(label, _value(change.before), _value(change.after))
 
@@ -212,6 +214,12 @@ def _fault(traced: TracedStep) -> str:
 
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _CONSTANTS = re.compile(r"[A-Z]{3,}[A-Z_]*(, [A-Z_]+)*")
+
+_AS_WRITTEN = {
+    *("auth_code", "rrn", "par", "pan_product_id", "merchant_id", "merchant_name"),
+    *("idempotency_key", "payment_reference", "card_on_file_id", "token_reference_id"),
+}
+"""Fields that may be capitals by chance, and are no enumeration's."""
 
 _WORDS = {
     "response_code": "answer",

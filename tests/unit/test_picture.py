@@ -60,6 +60,11 @@ def test_an_answer_says_at_each_step_what_it_is() -> None:
         assert "DE39 00 approved" in said(APPROVED, number)
 
 
+def test_codes_and_names_are_written_as_they_are() -> None:
+    told = Trace("1", (step(6, response_code="00", auth_code="YAYGTI", merchant_name="SHOP"),))
+    assert {"auth code YAYGTI", "merchant SHOP"} <= set(said(told, 6))
+
+
 def test_with_every_field_nothing_is_left_out() -> None:
     shown = rows(APPROVED, every_field=True)[2].phrases
     assert [phrase.label for phrase in shown] == ["DE2 token", "DE14 expiry", "DE4 amount"]
