@@ -72,8 +72,19 @@ class Cutting:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._last_comes_in()
         self.die()
         await self._server.wait_closed()
+
+    async def _last_comes_in(self) -> None:
+        """Wait until whoever has knocked is let in: asyncio never closes what it accepts while it stops listening."""
+        if not self._server.is_serving():
+            return
+        _, ours = await asyncio.open_connection("127.0.0.1", self._port)
+        name = ours.get_extra_info("sockname")
+        while name not in {one.get_extra_info("peername") for one in self._open}:  # noqa: ASYNC110 - it takes a turn or two
+            await asyncio.sleep(0)
+        ours.transport.abort()
 
     def die(self) -> None:
         """Nobody listens any more, and all that was open is cut off."""
@@ -86,8 +97,9 @@ class Cutting:
         await self.__aenter__()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._instance.port)
-        self._open |= {writer, to_writer}
+        self._open.add(to_writer)
         ways = [_pump(reader, to_writer), _pump(to_reader, writer), self._arrival()]
         tasks = [asyncio.ensure_future(way) for way in ways]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
