@@ -107,7 +107,7 @@ class Store:
             return False
 
     async def close(self) -> None:
-        """Drop every connection. Whatever is in flight ends as Unavailable."""
+        """Drop every connection, for good. Whatever is in flight, or asked afterwards, ends as Unavailable."""
         await self._servers.close()
 
     async def _layout(self) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 from cardnet.store.address import StoreAddress
 from cardnet.store.refusal import Refusal
-from cardnet.store.wire import Command, StoreWire
+from cardnet.store.wire import Command, StoreWire, Unsent
 
 
 class Node:
@@ -22,6 +22,7 @@ class Node:
         self._timeout_s = timeout_s
         self._wire: StoreWire | None = None
         self._loading: asyncio.Task[Any] | None = None
+        self._closed = False
 
     @property
     def connected(self) -> bool:
@@ -31,6 +32,8 @@ class Node:
     def send(self, command: Command) -> asyncio.Future[Any]:
         """Send a command, on a new connection if there is none."""
         wire = self._wire
+        if self._closed:
+            return _unsent()
         if wire is None or wire.dropped:
             wire = self._wire = StoreWire(self.address, self._name, self._timeout_s)
         return wire.send(command)
@@ -71,7 +74,8 @@ class Node:
         return ()
 
     def drop(self) -> None:
-        """Drop the connection."""
+        """Drop the connection, for good: who asks now connects no more, as nobody would ever drop that connection."""
+        self._closed = True
         if self._wire:
             self._wire.drop()
 
@@ -94,3 +98,9 @@ class Node:
             raise reply
         refused = isinstance(allowed, Refusal) and isinstance(reply, Refusal)
         return allowed if refused else reply  # why it was sent away says the first
+
+
+def _unsent() -> asyncio.Future[Any]:
+    reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    reply.set_exception(Unsent())
+    return reply

@@ -27,17 +27,21 @@ async def test_a_connection_that_takes_its_time_to_come_about_is_not_a_service_t
     async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         host, port = network.addresses["tsp"].split(":")
 
+        gone = asyncio.Event()
+
         async def hesitate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             answered = asyncio.Event()
             asyncio.get_running_loop().call_later(SLOW_S, answered.set)
             await answered.wait()
             to_reader, to_writer = await asyncio.open_connection(host, int(port))
             await asyncio.gather(_carry(reader, to_writer), _carry(to_reader, writer))
+            gone.set()
 
         async with await asyncio.start_server(hesitate, "127.0.0.1", 0) as relay:
             address = f"127.0.0.1:{relay.sockets[0].getsockname()[1]}"
             channel = Channel(GrpcLink("tsp", address, network.presented("cardholder")), Env.of("test"), timeout_s=20)
             answer = await TokenServiceStub(channel).GetEncryptionKey(GetEncryptionKeyRequest())
             await channel.close()
+            await gone.wait()  # else a connection might outlive the test
 
     assert answer.public_key.startswith("-----BEGIN PUBLIC KEY-----")

@@ -126,3 +126,12 @@ async def test_of_an_error_only_its_kind_is_told(tmp_path: Path, error: str, sen
         fault = await fault_of(store, "GET", "issuer:a")
         assert fault.reason == "STORE_REFUSED"
         assert str(fault) == f"the issuer's store refuses: {sentence}"
+
+
+async def test_who_asks_a_closed_store_gets_a_fault_and_opens_no_connection(tmp_path: Path) -> None:
+    async with playing(tmp_path, lambda command: b":1\r\n") as (store, actor):
+        await store.command("INCR", "issuer:a")
+        await store.close()
+        assert (await fault_of(store, "INCR", "issuer:a")).reason == "STORE_UNAVAILABLE"
+        assert not await store.ping()
+        assert actor.connections == 1

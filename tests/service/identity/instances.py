@@ -63,6 +63,7 @@ class Cutting:
         """cuts: how many calls it cuts off, one after the other, before it lets one be."""
         self._instance, self._cuts = instance, cuts
         self._open: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[Any] | None] = set()
         self._port = 0
 
     async def __aenter__(self) -> Self:
@@ -74,7 +75,8 @@ class Cutting:
     async def __aexit__(self, *_: object) -> None:
         await self._last_comes_in()
         self.die()
-        await self._server.wait_closed()
+        while self._carrying:  # one that was on its way to the instance has a connection that is to be closed, too
+            await asyncio.wait([task for task in self._carrying if task])
 
     async def _last_comes_in(self) -> None:
         """Wait until whoever has knocked is let in: asyncio never closes what it accepts while it stops listening."""
@@ -97,6 +99,13 @@ class Cutting:
         await self.__aenter__()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._carrying.add(task := asyncio.current_task())
+        try:
+            await self._both_ways(reader, writer)
+        finally:
+            self._carrying.discard(task)
+
+    async def _both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._instance.port)
         self._open.add(to_writer)
