@@ -23,8 +23,9 @@ check: setup  ## layout, lint, types and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet tests/house
 
-bench: setup  ## measure what an authorisation costs, and what the token service provider
+bench: setup  ## measure what an authorisation costs, its recording, and what the token service provider
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.recording
 	@$(BIN)/python -m bench.vault
 
 compose-demo: engine  ## the same network in containers, and the demo in it; then all of it is removed

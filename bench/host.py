@@ -22,12 +22,12 @@ from bench.child import Child
 from bench.load import Purchases, measure
 from bench.samples import CARD_ON_FILE_ID
 from cardnet.embedded_store import EmbeddedStore
-from cardnet.identity import CARDHOLDER
+from cardnet.identity import CARDHOLDER, NEIGHBOURS
 from cardnet.steps import SERVICES
 from cardnet.testing import LocalNetwork
 from cardnet.testing.ports import Ports
 from cardnet.testing.running import Processes
-from cardnet.testing.wiring import NEIGHBOURS, Wiring
+from cardnet.testing.wiring import Wiring
 from cardnet.v1.merchant_pb2_grpc import MerchantStub
 
 ACCOUNTS = 64
@@ -43,7 +43,7 @@ async def five() -> None:
     """Five processes over gRPC, and here the collector that takes their spans."""
     async with LocalNetwork(settings=LASTING) as network:
         services = [process.pid for process in network.processes.values()]
-        _tell(network.addresses["merchant"], services, await _cards(network), network, collector=[os.getpid()])
+        _tell(network.addresses["merchant"], services, await new_cards(network), network, collector=[os.getpid()])
         await _answer_questions(None)
         _complain_of_dropped(network)
 
@@ -51,7 +51,7 @@ async def five() -> None:
 async def single() -> None:
     """All five in this process, with fronts, as `cardnet up --single-process` runs them."""
     async with LocalNetwork(in_process=True, fronts=True, settings=LASTING) as network:
-        _tell(network.addresses["merchant"], [os.getpid()], await _cards(network), network)
+        _tell(network.addresses["merchant"], [os.getpid()], await new_cards(network), network)
         await _answer_questions(None)
         _complain_of_dropped(network)
 
@@ -59,7 +59,7 @@ async def single() -> None:
 async def inside() -> None:
     """All five in this process, with the load beside them: no gRPC at all."""
     async with LocalNetwork(in_process=True) as network:
-        cards = await _cards(network)
+        cards = await new_cards(network)
         processes = {"services": [os.getpid()], "store": _store(network)}
         merchant, purchases = MerchantStub(network.channel("merchant")), Purchases(cards)
 
@@ -100,7 +100,7 @@ async def start() -> None:
     _say({"services_s": services_s, "network_s": network_s})
 
 
-async def _cards(network: LocalNetwork) -> list[str]:
+async def new_cards(network: LocalNetwork) -> list[str]:
     """What the shop calls the cards of its new customers."""
     cards = []
     for number in range(ACCOUNTS):
@@ -150,8 +150,8 @@ async def _answer_questions(answer: Callable[[dict[str, Any]], Awaitable[dict[st
 
 
 def _complain_of_dropped(network: LocalNetwork) -> None:
-    if network.collector.dropped_by:
-        print(f"bench: spans were dropped: {network.collector.dropped_by}", file=sys.stderr)
+    if network.collector.archive.dropped_by:
+        print(f"bench: spans were dropped: {network.collector.archive.dropped_by}", file=sys.stderr)
 
 
 def _say(facts: dict[str, Any]) -> None:

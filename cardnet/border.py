@@ -21,9 +21,9 @@ from cardnet.call import Call, TraceContext, current
 from cardnet.env import Env
 from cardnet.errors import Fault, Malformed, Overloaded
 from cardnet.identity import Door, admit
+from cardnet.recorder import Ended, Recorder
 from cardnet.status import status_of
 from cardnet.stream import Stream, stopping
-from cardnet.trace import Ended, Recorder
 
 MAX_DEADLINE_S = 30.0
 """The longest that a caller may wait. A call without a deadline is refused: somebody must give up at some time."""
@@ -36,6 +36,9 @@ MAX_STREAMS = 128
 
 ASKED_BEFORE = "grpc-previous-rpc-attempts"
 """The metadata by which gRPC says that it asks again (gRFC A6)."""
+
+DELIVERED_BEFORE = "x-cardnet-delivered-before"
+"""The same of a call that a fault switch delivers once more: gRPC takes its own word out where others wrote it."""
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 """W3C Trace Context, section 3.2: version ff is none, and identifiers of zeros alone are not either."""
@@ -92,7 +95,8 @@ class Border:
         handler, kind, _ = self._methods[method]
         with _Visit(self._env, self._recorder, method, metadata) as visit:
             admit(caller, self._door, method)
-            call = Call(caller, time.monotonic() + _checked(timeout_s), visit.trace, ASKED_BEFORE in metadata)
+            again = ASKED_BEFORE in metadata or DELIVERED_BEFORE in metadata
+            call = Call(caller, time.monotonic() + _checked(timeout_s), visit.trace, again)
             visit.request = messages.parse(kind, data)
             visit.response = await self._answer(handler, visit.request, call)
             return visit.response.SerializeToString()

@@ -16,8 +16,8 @@ from cardnet import messages
 from cardnet.call import Call, TraceContext, current
 from cardnet.env import Env
 from cardnet.errors import Fault, Malformed, NotPermitted, TimedOut, Unauthenticated, Unavailable
+from cardnet.recorder import Ended, Records
 from cardnet.status import status_of
-from cardnet.trace import Ended, Recorder
 from cardnet.wire import Link
 
 MARGIN_S = 0.1
@@ -27,7 +27,7 @@ MARGIN_S = 0.1
 class Channel:
     """Asks one neighbour."""
 
-    def __init__(self, link: Link, env: Env, *, timeout_s: float, recorder: Recorder | None = None) -> None:
+    def __init__(self, link: Link, env: Env, *, timeout_s: float, recorder: Records | None = None) -> None:
         """timeout_s: the longest wait, where the caller's deadline is not nearer."""
         self._link = link
         self._env = env

@@ -48,12 +48,16 @@ class ServiceConfig:
     otlp_endpoint: str = ""
     """Other OTLP/gRPC receivers, separated by commas: http://host:port, or https:// for TLS. OpenTelemetry's own
     OTEL_EXPORTER_OTLP_ENDPOINT is read too."""
+    tracing: bool = True
+    """Whether spans are recorded: `python -m bench.recording` tells what that costs."""
     seed: str = ""
     """Makes identifiers repeat from run to run; empty for real chance."""
     frozen_at: str = ""
     """Stops the clock at this time (ISO 8601, with zone); empty for the real time."""
     clock_file: str = ""
     """The file by which the clock is moved on (SharedClock in cardnet/env.py); empty where it cannot be."""
+    faults_file: str = ""
+    """The file by which its calls are disturbed (cardnet/faults.py), for tests; empty where they cannot be."""
 
 
 class SettingMissing(Exception):

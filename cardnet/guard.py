@@ -12,13 +12,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cardnet.problem import problem
+from cardnet.problem import refusal
 
 MAX_BODY_BYTES = 16 * 1024
 """The largest request body that a face takes."""
 
 MOST_READ_AWAY_BYTES = 1024 * 1024
 """How much of a body that is refused is read before it is said so."""
+
+_ANOTHER_SITE = "a page of another site may not do this: its origin is not registered here"
+_BROKE = "something broke here; the service's log says what"
 
 _READING = ("GET", "HEAD", "OPTIONS")
 
@@ -66,24 +69,24 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope)
-        if refusal:
+        refused = self._refusal(scope)
+        if refused:
             await _read_away(receive)
-            await refusal(scope, receive, telling)
+            await refused(scope, receive, telling)
             return
         body = await _whole(receive)
         if body is None:
             return  # nobody waits any more
         if len(body) > MAX_BODY_BYTES:
             await _read_away(receive)
-            await _too_long()(scope, receive, telling)
+            await _too_long(Headers(scope=scope))(scope, receive, telling)
             return
         try:
             await self._app(scope, _again(body, receive), telling)
         except Exception:
             log.exception("a page could not be shown")  # the text names no value: faults are made so
             if not answered:
-                await problem(500, "something broke here; the service's log says what")(scope, receive, telling)
+                await refusal(Headers(scope=scope), 500, _BROKE)(scope, receive, telling)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers, method = Headers(scope=scope), scope["method"]
@@ -91,11 +94,11 @@ class Guard:
             if method in _READING:
                 asked = f"?{scope['query_string'].decode('ascii', 'replace')}" if scope["query_string"] else ""
                 return RedirectResponse(f"{self._origin}{Request(scope).url.path}{asked}", 307)
-            return problem(421, f"this is {self._origin}: ask it by this name")
+            return refusal(headers, 421, f"this is {self._origin}: ask it by this name")
         if method not in _READING and headers.get("origin") not in self._writers:
-            return problem(403, "a page of another site may not do this: its origin is not registered here")
+            return refusal(headers, 403, _ANOTHER_SITE)
         if _length(headers) > MAX_BODY_BYTES:
-            return _too_long()
+            return _too_long(headers)
         return None
 
 
@@ -136,5 +139,5 @@ def _length(headers: Headers) -> int:
     return int(said) if said.isascii() and said.isdigit() else 0
 
 
-def _too_long() -> Response:
-    return problem(413, f"a request's body may have {MAX_BODY_BYTES:,} bytes at the most")
+def _too_long(headers: Headers) -> Response:
+    return refusal(headers, 413, f"a request's body may have {MAX_BODY_BYTES:,} bytes at the most")

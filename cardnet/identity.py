@@ -27,6 +27,16 @@ SERVERS = (MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, COLLECTOR)
 """Those who are called, by DNS names of their own."""
 PROGRAMS = (MERCHANT, ACQUIRER, NETWORK, TSP, ISSUER, WALLET)
 """All that may run: the five services, and the wallet where there is a web."""
+
+NEIGHBOURS = {
+    MERCHANT: (ACQUIRER, TSP),
+    ACQUIRER: (NETWORK,),
+    NETWORK: (TSP, ISSUER),
+    TSP: (ISSUER,),
+    ISSUER: (),
+    WALLET: (TSP,),
+}
+"""Whom each program asks: the hops of a network."""
 NAMES = (*SERVERS, WALLET, CARDHOLDER, OPERATOR, DISCLOSER, "other-merchant", "other-issuer")
 """All whom a network knows from the start. The last two are second parties, for tests of what is not theirs."""
 
@@ -88,7 +98,9 @@ MAY_CALL = {
     "/cardnet.cde.v1.IssuerOperator/GetAccount": {OPERATOR},
     "/cardnet.cde.v1.IssuerOperator/ReadPasscode": {OPERATOR},
     "/cardnet.v1.Traces/GetTrace": {CARDHOLDER, OPERATOR},
+    "/cardnet.v1.Traces/GetSpans": {CARDHOLDER, OPERATOR},
     "/cardnet.v1.Traces/ListTraces": {CARDHOLDER, OPERATOR},
+    "/cardnet.v1.Traces/FollowTraces": {CARDHOLDER, OPERATOR},
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": _SENDERS,
 }
 """Every method of every service and who may call it."""

@@ -106,7 +106,7 @@ def _nested(message: Message, name: str, repeated: bool) -> Sequence[Message]:
 
 
 def _show(message: Message, into: dict[str, str]) -> None:
-    for name, _, shown, _, repeated, nested, _ in _plan(message.DESCRIPTOR):
+    for name, shown, repeated, nested in _shown(message.DESCRIPTOR):
         if nested:
             found = _nested(message, name, repeated)
             if repeated and found:
@@ -120,6 +120,12 @@ def _show(message: Message, into: dict[str, str]) -> None:
 @cache
 def _plan(kind: Descriptor) -> tuple[_Field, ...]:
     return tuple(_planned(field) for field in kind.fields)
+
+
+@cache
+def _shown(kind: Descriptor) -> tuple[tuple[str, Shown, bool, bool], ...]:
+    """What showing needs of the plan, as mere tuples: Python takes them apart several times as fast as named ones."""
+    return tuple((field.name, field.shown, field.repeated, field.message) for field in _plan(kind))
 
 
 def _planned(field: FieldDescriptor) -> _Field:

@@ -48,6 +48,7 @@ _LOOKING = {
     "/cardnet.cde.v1.IssuerOperator/GetAccount",
     "/cardnet.cde.v1.IssuerOperator/ReadPasscode",
     "/cardnet.v1.Traces/GetTrace",
+    "/cardnet.v1.Traces/GetSpans",
     "/cardnet.v1.Traces/ListTraces",
 }
 """Nothing changes."""
@@ -89,6 +90,7 @@ somebody is to have asked; whoever sends spans sends them again."""
 
 _STREAMS = {
     "/cardnet.v1.TokenNotifications/FollowTokens",
+    "/cardnet.v1.Traces/FollowTraces",
     "/cardnet.cde.v1.TokenOperator/RotateKey",
     "/cardnet.cde.v1.TokenOperator/BackUpVault",
 }

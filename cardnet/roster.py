@@ -30,6 +30,8 @@ class Roster:
     """The host:port of each admin door."""
     collector: str = ""
     """Where traces are asked for: host:port or unix:/path."""
+    console: str = ""
+    """What browsers call its console; empty where it has none."""
     identities: str = ""
     """The folder of identities (cardnet/certificates.py), one for each name; empty where all is plain text."""
     clock_file: str = ""
@@ -60,6 +62,10 @@ class Roster:
         if not folder.is_dir():
             raise Unavailable("NO_IDENTITY", f"{self.identities} has no identity of the {as_}: ask as another")
         return Identity(folder)
+
+    def page_of(self, trace_id: str) -> str:
+        """Where an authorisation is to be seen in a browser; empty where the network has no console."""
+        return f"{self.console}/authorisations/{trace_id}" if self.console and trace_id else ""
 
     @property
     def port(self) -> int:
@@ -95,7 +101,13 @@ def find(port: int) -> Roster | None:
 
 def ports() -> list[int]:
     """The ports of all networks of this user that run."""
-    return sorted(roster.port for path in _folder().glob("[0-9]*.json") if (roster := _read(path)))
+    return [roster.port for roster in all_of_them()]
+
+
+def all_of_them() -> list[Roster]:
+    """All networks of this user that run, by their ports."""
+    found = [roster for path in _folder().glob("[0-9]*.json") if (roster := _read(path))]
+    return sorted(found, key=lambda roster: roster.port)
 
 
 def _read(path: Path) -> Roster | None:

@@ -16,9 +16,9 @@ from cardnet.doors import Doors
 from cardnet.env import Env
 from cardnet.errors import Fault
 from cardnet.identity import COLLECTOR
-from cardnet.otlp import CollectorSink, OtlpSink
+from cardnet.otlp import CollectorSink, receivers
+from cardnet.outbox import Sink
 from cardnet.service import Service
-from cardnet.trace import Sink
 from cardnet.wire import GrpcLink, presented
 
 C = TypeVar("C", bound=ServiceConfig)
@@ -66,9 +66,9 @@ async def _serve(name: str, build: Build[C], config: C) -> None:
 
 
 def sinks_of(config: ServiceConfig, as_: Identity | str) -> list[Sink]:
-    """Where a service's spans go."""
+    """Where a service's spans go: the network's own collector first."""
     own: list[Sink] = [CollectorSink(GrpcLink(COLLECTOR, config.collector, as_))] if config.collector else []
-    return own + [OtlpSink(endpoint) for endpoint in config.otlp_endpoint.split(",") if endpoint]
+    return own + list(receivers(config.otlp_endpoint))
 
 
 def told_to_stop() -> asyncio.Event:

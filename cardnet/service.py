@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -10,9 +11,11 @@ from cardnet.border import Border
 from cardnet.client import Channel
 from cardnet.config import ServiceConfig
 from cardnet.env import Env
+from cardnet.faulty import Faulty, Noting
 from cardnet.identity import Door, door_of
+from cardnet.outbox import Sink
+from cardnet.recorder import Recorder, Records
 from cardnet.store import Store
-from cardnet.trace import Recorder, Sink
 from cardnet.wire import GrpcLink, Link, presented
 
 Connect = Callable[[str, str], Link]
@@ -35,13 +38,14 @@ class Service:
         self.name = name
         self.env = env
         self.store = store
-        self.recorder = Recorder(name, sinks)
+        self.recorder = Recorder(name, sinks if config.tracing else ())
         self.border = Border(env, Door.BUSINESS, self.recorder)
         self.admin = Border(env, Door.ADMIN, self.recorder)
         """What the operator and the discloser may call. It is served where `admin_listen` asks for it."""
         self.face: ASGIApp | None = None
         """What it shows to browsers, where `web_listen` asks for it."""
         self._connect = connect or _over_the_network(name, config)
+        self._faults_file = config.faults_file
         self._channels: list[Channel] = []
         self._preparations: list[Callable[[], Awaitable[None]]] = []
         self._conditions: list[Callable[[], bool]] = []
@@ -51,7 +55,11 @@ class Service:
     def channel(self, neighbour: str, address: str, timeout_s: float) -> Channel:
         """A channel to a neighbour, for a generated stub. timeout_s: how long its answer may take at the most."""
         link = self._connect(neighbour, address)
-        channel = Channel(link, self.env, timeout_s=timeout_s, recorder=self.recorder)
+        recorder: Records = self.recorder
+        if self._faults_file:
+            link = faulty = Faulty(link, self.name, neighbour, Path(self._faults_file))
+            recorder = Noting(recorder, faulty)
+        channel = Channel(link, self.env, timeout_s=timeout_s, recorder=recorder)
         self._channels.append(channel)
         return channel
 

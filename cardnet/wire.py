@@ -157,11 +157,18 @@ class GrpcLink:
     def _fault(self, error: grpc.aio.AioRpcError, method: str) -> Fault:
         details = dict(tuple(error.trailing_metadata() or ())).get(DETAILS_KEY)  # its keys() are pairs
         found = details if isinstance(details, bytes) else None
-        fault = fault_of(error.code(), found, self._neighbour, error.details() or "")
-        if isinstance(fault, Overloaded) and not found and method in ASKED_AGAIN:
-            # Refused at the door: perhaps at a repeat, of which we are not told, after the first was acted upon.
-            return Unavailable(fault.reason, fault.sentence)
-        return fault
+        return fault_on_the_wire(method, error.code(), found, self._neighbour, error.details() or "")
+
+
+def fault_on_the_wire(
+    method: str, code: grpc.StatusCode, details: bytes | None, neighbour: str, words: str = ""
+) -> Fault:
+    """What a status of gRPC's tells the caller of a method. As `status.fault_of`, whose arguments these are."""
+    fault = fault_of(code, details, neighbour, words)
+    if isinstance(fault, Overloaded) and not details and method in ASKED_AGAIN:
+        # Refused at the door: perhaps at a repeat, of which we are not told, after the first was acted upon.
+        return Unavailable(fault.reason, fault.sentence)
+    return fault
 
 
 class _Line:

@@ -24,6 +24,7 @@ from cardnet.cli.pay import pay
 from cardnet.cli.requestors import requestors
 from cardnet.cli.steps import steps
 from cardnet.cli.store_users import store_users
+from cardnet.cli.tail import tail
 from cardnet.cli.tokens import tokens
 from cardnet.cli.trace import trace
 from cardnet.cli.trigger import trigger
@@ -45,7 +46,7 @@ def cli() -> None:
 
 
 for commands in (
-    (demo, up, pay, trigger, trace, cards, steps),
+    (demo, up, pay, trigger, trace, tail, cards, steps),
     (tokens, requestors, keys, audit, vault, merchant, clock),
     (certs, collect, store_users),
 ):

@@ -5,15 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-
 from cardnet import roster
 from cardnet.certificates import Identity
 from cardnet.cli.words import command_name
 from cardnet.client import Channel
 from cardnet.env import Env
-from cardnet.errors import Fault, Unavailable
-from cardnet.identity import CARDHOLDER
+from cardnet.errors import Unavailable
+from cardnet.identity import CARDHOLDER, COLLECTOR
+from cardnet.roster import Roster
 from cardnet.testing.remote import identity_in
 from cardnet.wire import GrpcLink
 
@@ -21,8 +20,6 @@ TIMEOUT_S = 20.0
 """How long an answer may take."""
 
 CONNECT_S = 2.0
-
-HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
 
 @contextlib.asynccontextmanager
@@ -39,18 +36,6 @@ async def channel(name: str, address: str, as_: Identity | str, timeout_s: float
         await asked.close()
 
 
-async def health(name: str, address: str, as_: Identity | str) -> str:
-    """What a service says of itself: "SERVING" or "NOT_SERVING"; "UNREACHABLE" if it says nothing."""
-    link = GrpcLink(name, address, as_)
-    try:
-        answer = await link.call(HEALTH_CHECK, HealthCheckRequest().SerializeToString(), {}, CONNECT_S)
-    except Fault:
-        return "UNREACHABLE"
-    finally:
-        await link.close()
-    return str(HealthCheckResponse.ServingStatus.Name(HealthCheckResponse.FromString(answer).status))
-
-
 def as_cardholder(name: str, address: str, folder: Path | None) -> Identity | str:
     """How a cardholder asks at an address: with the identities in a folder, or else of a network of ours that has it.
 
@@ -58,11 +43,19 @@ def as_cardholder(name: str, address: str, folder: Path | None) -> Identity | st
     """
     if folder:
         return identity_in(folder, CARDHOLDER)
-    for port in roster.ports():
-        found = roster.find(port)
-        if found and _same(address) in map(_same, (*found.services.values(), found.collector)):
-            return found.presented(CARDHOLDER)
+    found = roster_at(address)
+    if found:
+        return found.presented(CARDHOLDER)
     raise _nobody_there(name, address)
+
+
+def roster_at(address: str) -> Roster | None:
+    """What the network of ours has left that has a service or its collector at an address; None where none has."""
+    return next((found for found in roster.all_of_them() if _is_at(found, address)), None)
+
+
+def _is_at(network: Roster, address: str) -> bool:
+    return _same(address) in map(_same, (*network.services.values(), network.collector))
 
 
 def _same(address: str) -> str:
@@ -70,11 +63,25 @@ def _same(address: str) -> str:
 
 
 def _nobody_there(name: str, address: str) -> Unavailable:
+    others: list[Roster] = []
+    with contextlib.suppress(Unavailable):  # a folder that is of no use tells of none
+        others = [one for one in roster.all_of_them() if not _is_at(one, address)]
+    if others:
+        where = "; ".join(f"the one of port {one.port}: {_options(name, one)}" for one in others)
+        sentence = f"the {name} is not at {address}: no network of yours runs there, but elsewhere. To ask {where}"
+        return Unavailable("NO_NETWORK", sentence)
     return Unavailable(
         "NO_NETWORK",
         f"the {name} is not at {address}: no network of yours runs there; start it with: {command_name()} up "
         "(for a network elsewhere, name its certificates: --identities FOLDER)",
     )
+
+
+def _options(name: str, of: Roster) -> str:
+    """How a command is told to ask a network, where the usual address is another's."""
+    if name == COLLECTOR:
+        return f"--collector {of.collector}"
+    return " ".join(f"--{service} {of.services[service]}" for service in ("merchant", "tsp") if service in of.services)
 
 
 async def _knock(name: str, address: str) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cardnet.cli.operator import Visit, ask, at_network, number_of
+from cardnet.cli.operator import Visit, ask, at_network
 from cardnet.cli.private_file import check_new, write_new
 from cardnet.cli.words import as_json, complain, print_json
+from cardnet.enumeration import number_of
 from cardnet.errors import InvalidField
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode

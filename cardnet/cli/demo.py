@@ -148,7 +148,7 @@ async def _show_network(network: "LocalNetwork", terminal: "Terminal", seed: str
 
 
 def _show_payment(payment: "Payment", terminal: "Terminal") -> None:
-    from cardnet.picture import summary
+    from cardnet.traces.picture import summary
 
     terminal.headline(summary(payment.trace), payment.elapsed_s * 1000)
     terminal.steps(payment.trace)
@@ -195,7 +195,7 @@ def _problems(payment: "Payment", outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _document(payment: "Payment", outcomes: Sequence[Outcome]) -> dict[str, object]:
-    from cardnet.picture import who_saw_the_pan
+    from cardnet.traces.picture import who_saw_the_pan
 
     saw, never = who_saw_the_pan(payment.trace)
     return {

@@ -26,7 +26,7 @@ def follow(requestor: str, after: int, count: int | None, port: int, json_: bool
 
 
 async def _follow(visit: Visit, token_requestor_id: str, after: int, count: int | None, json_: bool) -> None:
-    from cardnet.cli.token_lines import notification_document, notification_line
+    from cardnet.token_lines import notification_document, notification_line
     from cardnet.v1.token_lifecycle_pb2 import FollowTokensRequest
     from cardnet.v1.token_lifecycle_pb2_grpc import TokenNotificationsStub
 

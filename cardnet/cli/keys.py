@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from cardnet.cli.operator import Visit, ask, at_network, number_of, roster_of, word_of
+from cardnet.cli.operator import Visit, ask, at_network, roster_of
 from cardnet.cli.private_file import kek_in, write_new
 from cardnet.cli.words import InOrder, as_json, complain, print_json
+from cardnet.enumeration import number_of, word_of
 from cardnet.errors import Fault, InvalidField
 from cardnet.response_code import ResponseCode
 

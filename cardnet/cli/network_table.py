@@ -5,8 +5,8 @@ import asyncio
 from rich.text import Text
 
 from cardnet import __version__
+from cardnet.asked_health import health
 from cardnet.card import CARD_RANGES
-from cardnet.cli.asking import health
 from cardnet.cli.terminal import Terminal
 from cardnet.identity import CARDHOLDER
 from cardnet.steps import SERVICES
@@ -29,7 +29,7 @@ def header(seed: str, clock: str) -> str:
 
 
 async def show_network(network: LocalNetwork, terminal: Terminal) -> None:
-    """Print a line for the store, each service and the collector. Every service is asked how it is."""
+    """Print a line for the store, each service, the collector and each page. Every service is asked how it is."""
     as_ = network.presented(CARDHOLDER)
     states = await asyncio.gather(*(health(name, network.addresses[name], as_) for name in SERVICES))
     key = await network.stub(TokenServiceStub, "tsp").GetEncryptionKey(GetEncryptionKeyRequest())
@@ -45,8 +45,17 @@ async def show_network(network: LocalNetwork, terminal: Terminal) -> None:
             shown.append(f" · {facts[name]}")
         lines.append((f"  {name}", network.addresses[name], shown))
     lines.append(("  collector", network.collector_address, Text("OTLP/gRPC in, `cardnet trace` out")))
+    if network.otlp_http_address:
+        lines.append(("", network.otlp_http_address, Text("OTLP/HTTP in: /v1/traces")))
+    if network.console_origin:
+        lines.append(("  console", network.console_origin, Text(_seen_there(network))))
     lines += [(f"  {name}", network.origins[of], Text(what)) for of, name, what in _FACES if network.origins]
     terminal.table((), lines)
+
+
+def _seen_there(network: LocalNetwork) -> str:
+    # In a terminal of 80 columns it is to stay one line.
+    return "authorisations · fault switches: /topology" if network.disturbed else "every authorisation, step by step"
 
 
 def _store(network: LocalNetwork) -> tuple[str, str, Text]:

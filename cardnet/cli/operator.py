@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -86,18 +86,3 @@ def roster_of(port: int) -> "Roster":
 async def _asked(roster: "Roster", question: Callable[[Visit], Awaitable[T]]) -> T:
     async with AsyncExitStack() as channels:
         return await question(Visit(roster, channels))
-
-
-def word_of(kind: Any, number: int) -> str:
-    """A value of a proto's enumeration as people type it: "card-on-file" for TOKEN_USAGE_CARD_ON_FILE; "" for none."""
-    return str(kind.Name(number)).removeprefix(_prefix(kind)).lower().replace("_", "-") if number else ""
-
-
-def number_of(kind: Any, word: str) -> Any:
-    """The value that `word_of` gives this word for."""
-    return kind.Value(_prefix(kind) + word.upper().replace("-", "_"))
-
-
-def _prefix(kind: Any) -> str:
-    """TOKEN_USAGE_ for TokenUsage: what stands before each of its values."""
-    return str(kind.Name(0)).removesuffix("UNSPECIFIED")

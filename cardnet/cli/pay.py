@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,15 @@ import click
 
 from cardnet.cli.identities import identities
 from cardnet.cli.words import as_json, checked_address, command_name, print_json
-from cardnet.errors import InvalidField
+from cardnet.errors import InvalidField, Unavailable
 from cardnet.money import Money
-from cardnet.picture import SHOWN_DIGITS
 from cardnet.response_code import ResponseCode
 from cardnet.test_cards import TestCard, test_card
+from cardnet.traces.picture import SHOWN_DIGITS
 
 if TYPE_CHECKING:
+    from cardnet.cardholder import Cardholder, CardOnFile
+    from cardnet.roster import Roster
     from cardnet.v1.merchant_pb2 import CheckoutResponse
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -23,6 +26,14 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 MERCHANT = "127.0.0.1:50051"
 """Where `cardnet up` puts the merchant unless it is told otherwise."""
+
+COLLECTOR_ADDRESS = "127.0.0.1:4317"
+"""Where it puts the collector, and `cardnet trace` looks for it."""
+
+_NOT_PAID = (
+    ". No payment was made: the card has to be saved first, and could not be. There is no option to pay with one "
+    "that is on file already: start what is missing, and pay again"
+)
 
 
 @click.command(short_help="Pay with a test card at a running network.")
@@ -61,15 +72,19 @@ def pay(
     shop, vault = checked_address("merchant", merchant), checked_address("tsp", tsp)
 
     from cardnet.cardholder import CardNotSaved
+    from cardnet.cli.asking import roster_at
 
     try:
         key, answer = asyncio.run(_pay(card, money, key, shop, vault, traceparent, identities))
     except CardNotSaved as refusal:
         return _tell_not_saved(refusal.response_code, refusal.sentence, json_)
+    roster = None
+    with suppress(Unavailable):  # who named certificates may have no use for rosters
+        roster = roster_at(shop)
     if json_:
-        print_json(_document(card, money, key, answer))
+        print_json(_document(card, money, key, answer, roster))
     else:
-        _tell(card, money, answer, merchant)
+        _tell(card, money, answer, merchant, roster)
     return 0 if answer.approved else 1
 
 
@@ -90,11 +105,19 @@ async def _pay(
     as_ = as_cardholder("merchant", merchant, identities)
     async with channel("merchant", merchant, as_) as shop, channel("tsp", tsp, as_) as vault:
         cardholder = Cardholder(shop, vault)
-        saved = await cardholder.save_card(card.pan, card.expiry)
+        saved = await _saved(cardholder, card)
         return key, await cardholder.pay(saved.id, money, key, traceparent)
 
 
-def _tell(card: TestCard, money: Money, answer: "CheckoutResponse", merchant: str) -> None:
+async def _saved(cardholder: "Cardholder", card: TestCard) -> "CardOnFile":
+    """The card on file. CardNotSaved; Unavailable says what that means for the payment."""
+    try:
+        return await cardholder.save_card(card.pan, card.expiry)
+    except Unavailable as fault:
+        raise type(fault)(fault.reason, f"{fault.sentence}{_NOT_PAID}") from None
+
+
+def _tell(card: TestCard, money: Money, answer: "CheckoutResponse", merchant: str, roster: "Roster | None") -> None:
     from cardnet.cli.terminal import Terminal, style_of
 
     terminal = Terminal()
@@ -104,9 +127,18 @@ def _tell(card: TestCard, money: Money, answer: "CheckoutResponse", merchant: st
     terminal.say((said, style_of(said)), "  ", "  ".join((str(money), f"card ••••{card.last_four}", *details)))
     terminal.say(answer.notice)
     terminal.say(("trace ", "dim"), answer.trace_id)
-    # Where the network is not at its usual ports its collector is not either, and only `cardnet up` said where.
-    at = "" if merchant == MERCHANT else " --collector HOST:PORT"
+    at = _collector_option(merchant, roster)
     terminal.say(("steps ", "dim"), f"{command_name()} trace {answer.trace_id[:SHOWN_DIGITS]}{at}")
+    if page := roster and roster.page_of(answer.trace_id):
+        terminal.say(("page  ", "dim"), page)
+
+
+def _collector_option(merchant: str, roster: "Roster | None") -> str:
+    """How `cardnet trace` is told where the collector is, unless it is where it looks anyway."""
+    if roster:
+        return "" if roster.collector == COLLECTOR_ADDRESS else f" --collector {roster.collector}"
+    # A network that is none of ours: whoever started it knows.
+    return "" if merchant == MERCHANT else " --collector HOST:PORT"
 
 
 def _tell_not_saved(code: ResponseCode, sentence: str, json_: bool) -> int:
@@ -117,7 +149,9 @@ def _tell_not_saved(code: ResponseCode, sentence: str, json_: bool) -> int:
     return 1
 
 
-def _document(card: TestCard, money: Money, key: str, answer: "CheckoutResponse") -> dict[str, Any]:
+def _document(
+    card: TestCard, money: Money, key: str, answer: "CheckoutResponse", roster: "Roster | None"
+) -> dict[str, Any]:
     return {
         "approved": answer.approved,
         "response_code": answer.response_code,
@@ -131,4 +165,5 @@ def _document(card: TestCard, money: Money, key: str, answer: "CheckoutResponse"
         "rrn": answer.rrn,
         "idempotency_key": key,
         "trace_id": answer.trace_id,
+        "page": roster.page_of(answer.trace_id) if roster else "",
     }

@@ -98,7 +98,7 @@ def _pan(column: str, digits: str) -> Pan:
 
 def _tell(answer: "ChangePanResponse", json_: bool) -> None:
     from cardnet.cli.terminal import Terminal
-    from cardnet.cli.token_lines import HEADINGS, cells, document
+    from cardnet.token_lines import HEADINGS, cells, document
 
     if json_:
         print_json([document(token) for token in answer.tokens])

@@ -7,21 +7,20 @@ import click
 
 from cardnet.cli.cryptogram import cryptogram
 from cardnet.cli.follow import follow
-from cardnet.cli.operator import Visit, ask, at_network, number_of
+from cardnet.cli.operator import Visit, ask, at_network
 from cardnet.cli.replace_pan import replace_pan
 from cardnet.cli.words import InOrder, as_json, command_name, complain, print_json
+from cardnet.enumeration import number_of
 from cardnet.errors import InvalidField, NotFound
 from cardnet.identity import ISSUER, OPERATOR
 from cardnet.response_code import ResponseCode
+from cardnet.token_lines import CAUSES, PARTIES, why
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from cardnet.v1.token_lifecycle_pb2 import ChangeTokenResponse
     from cardnet.v1.token_pb2 import Token
-
-PARTIES = ("operator", "requestor", "issuer")
-CAUSES = ("cardholder", "lost-or-stolen", "fraud", "card-replaced", "closed", "cardholder-confirmed", "other")
 
 _WHOLE = 32
 _REF = re.compile(rf"[0-9a-f]{{4,{_WHOLE}}}")
@@ -44,7 +43,7 @@ def list_(requestor: str, port: int, json_: bool) -> None:
     found = ask(port, lambda visit: _list(visit, requestor))
 
     from cardnet.cli.terminal import Terminal
-    from cardnet.cli.token_lines import HEADINGS, cells, document
+    from cardnet.token_lines import HEADINGS, cells, document
 
     if json_:
         print_json([document(token) for token in found])
@@ -189,7 +188,7 @@ def _change(rpc: str, reference: str, party: str, cause: str, port: int, json_: 
     if json_:
         print_json({"response_code": code.value, "meaning": code.meaning})
     else:
-        complain(f"{code} {code.meaning}: {_why(code, rpc, party)}")
+        complain(f"{code} {code.meaning}: {why(code, rpc, party, ' (--as)')}")
     return 1
 
 
@@ -210,20 +209,9 @@ async def _changed(visit: Visit, rpc: str, beginning: str, party: str, cause: st
     return answer
 
 
-def _why(code: ResponseCode, rpc: str, party: str) -> str:
-    if code == ResponseCode.NOT_PERMITTED_TO_CARD and rpc == "ResumeToken":
-        return f"the {party} has not suspended this token; only who did so resumes it (--as)"
-    sentences = {
-        ResponseCode.INVALID_CARD: f"the {party} has no such token",
-        ResponseCode.NOT_PERMITTED_TO_CARD: f"this is not the {party}'s to change",
-        ResponseCode.TOKEN_NOT_IN_USE: "the token was deleted, or is not active yet",
-    }
-    return sentences.get(code, "nothing was changed")
-
-
 def _tell(token: "Token", json_: bool) -> None:
     from cardnet.cli.terminal import Terminal
-    from cardnet.cli.token_lines import document, facts
+    from cardnet.token_lines import document, facts
 
     if json_:
         print_json(document(token))

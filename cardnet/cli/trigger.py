@@ -16,7 +16,7 @@ from cardnet.response_code import ResponseCode
 if TYPE_CHECKING:
     from cardnet.client import Channel
     from cardnet.roster import Roster
-    from cardnet.traced import Trace
+    from cardnet.traces.trace import Trace
     from cardnet.triggers import Scene, Trigger
 
 TIMEOUT_S = 20.0
@@ -40,7 +40,7 @@ def trigger(name: str | None, port: int, json_: bool) -> int:
     chosen = triggers.trigger(name)
     roster = roster_of(port)
     scene, trace = asyncio.run(_played(roster, chosen))
-    _show(chosen, scene, trace, json_)
+    _show(chosen, scene, trace, roster.page_of(scene.trace_id), json_)
     return 0 if scene.response_code == chosen.outcome else 1
 
 
@@ -109,7 +109,7 @@ def _list(json_: bool) -> None:
     click.echo("(clock): moves the network's clock, so it needs: cardnet up --clock simulated")
 
 
-def _show(chosen: "Trigger", scene: "Scene", trace: "Trace | None", json_: bool) -> None:
+def _show(chosen: "Trigger", scene: "Scene", trace: "Trace | None", page: str, json_: bool) -> None:
     code = ResponseCode(scene.response_code)
     if json_:
         print_json(
@@ -119,6 +119,7 @@ def _show(chosen: "Trigger", scene: "Scene", trace: "Trace | None", json_: bool)
                 "meaning": code.meaning,
                 "expected": chosen.outcome.value,
                 "trace_id": scene.trace_id,
+                "page": page,
             }
         )
         return
@@ -128,6 +129,7 @@ def _show(chosen: "Trigger", scene: "Scene", trace: "Trace | None", json_: bool)
     terminal = Terminal()
     if trace:
         terminal.steps(trace)
+        terminal.verdict(trace)
         terminal.pan_line(trace)
     said = f"{code} {code.meaning}"
     terminal.say(f"{chosen.name}: {chosen.about}  ", (said, style_of(said)))
@@ -135,3 +137,5 @@ def _show(chosen: "Trigger", scene: "Scene", trace: "Trace | None", json_: bool)
         terminal.say(f"that is not what it comes to: {chosen.outcome} {chosen.outcome.meaning} was to be the answer")
     if trace:
         terminal.say(("trace ", "dim"), trace.trace_id)
+    if page:
+        terminal.say(("page  ", "dim"), page)

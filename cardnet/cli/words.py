@@ -15,7 +15,7 @@ from cardnet.errors import InvalidField
 from cardnet.identity import is_trust_domain
 from cardnet.origin import is_origin
 
-_ASCII = {"→": "->", "⇄": "<>", "•": "*", "·": "-", "…": "...", "✓": "ok"}
+_ASCII = {"→": "->", "⇄": "<>", "•": "*", "·": "-", "…": "...", "✓": "ok", "–": "-", "━": "=", "◆": "*"}
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 _SOCKET = re.compile(r"unix:/[ -~]{1,100}")

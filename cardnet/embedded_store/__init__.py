@@ -12,7 +12,9 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 from urllib.parse import quote
@@ -24,6 +26,9 @@ from cardnet.errors import Unavailable
 
 _PAUSES_S: Final = (*[0.005] * 40, *[0.05] * 600)
 """Between attempts to reach a server that starts: 30 s in all, since it may have a large file to read."""
+
+_LOCKED_FOR_S: Final = (*[0.005] * 40, *[0.05] * 36)
+"""Between attempts to lock the data: 2 s in all. Whoever was killed, and the server, take a moment to be gone."""
 
 
 class EmbeddedStore:
@@ -90,6 +95,13 @@ class EmbeddedStore:
         if self._process is None:
             raise Unavailable("STORE_STOPPED", "the embedded store is not running")
         return self._process
+
+    @property
+    def state(self) -> str:
+        """How the server is: "running", "paused" or "ended"."""
+        if self._process is None or self._process.ended(0):
+            return "ended"
+        return "paused" if self._process.paused else "running"
 
     def restart(self) -> None:
         """Start the server again, or at first: the same data, socket, users and passwords."""
@@ -160,12 +172,13 @@ def _locked_log(folder: Path) -> BinaryIO:
     """The server's log, locked. The lock lasts as long as we or the server have it open, so it outlives our crash."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = (folder / "store.log").open("ab", buffering=0)
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.close()
-        raise Unavailable(
-            "STORE_IN_USE",
-            "the data directory is in use by another cardnet: stop that one, or choose another directory",
-        ) from None
-    return log
+    for pause_s in (*_LOCKED_FOR_S, 0.0):
+        with suppress(BlockingIOError):
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return log
+        Event().wait(pause_s)
+    log.close()
+    raise Unavailable(
+        "STORE_IN_USE",
+        "the data directory is in use by another cardnet: stop that one, or choose another directory",
+    )

@@ -37,6 +37,8 @@ class ServerProcess:
             start_new_session=True,  # Ctrl-C is for us: the server ends after those who still write to it
         )
         self.pid = self._process.pid
+        self.paused = False
+        """Whether it was told to stand still."""
 
     def ended(self, within_s: float) -> bool:
         """Wait so long for the server to end by itself, and say whether it did."""
@@ -60,7 +62,9 @@ class ServerProcess:
         """SIGSTOP: the server keeps its connections and answers nothing. Returns when it stands still."""
         self._process.send_signal(signal.SIGSTOP)
         os.waitpid(self.pid, os.WUNTRACED)
+        self.paused = True
 
     def resume(self) -> None:
         """SIGCONT, after `pause`."""
         self._process.send_signal(signal.SIGCONT)
+        self.paused = False

@@ -14,7 +14,7 @@ from cardnet.money import Currency, Money
 from cardnet.response_code import ResponseCode
 from cardnet.test_cards import TestCard, test_card
 from cardnet.testing.payment import Payment
-from cardnet.traced import Trace
+from cardnet.traces.trace import Trace
 from cardnet.v1.merchant_pb2 import CheckoutResponse
 
 S = TypeVar("S")

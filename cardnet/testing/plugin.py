@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 MARKER = "cardnet(**settings): what the test's cardnet_network is given, such as seed='7' or in_process=False"
 
-SECTION = "cardnet: the last payment"
+SECTION, MORE = "cardnet: the last payment", "cardnet: there were more payments"
+
+MOST_PAYMENTS = 5
+"""Payments of a test whose traces are shown when it fails."""
 
 _network: "pytest.StashKey[LocalNetwork]" = pytest.StashKey()
 
@@ -61,14 +64,21 @@ async def cardnet_network(request: pytest.FixtureRequest) -> AsyncIterator["Loca
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the steps of the last payment when a test fails."""
+    """Show the traces of the payments when a test fails."""
     report = yield
     if report.when == "call" and report.failed and _network in item.stash:
-        report.sections.extend(_last_payment(item.stash[_network]))
+        report.sections.extend(_payments(item.stash[_network]))
     return report
 
 
-def _last_payment(network: "LocalNetwork") -> list[tuple[str, str]]:
-    from cardnet.picture import plain
+def _payments(network: "LocalNetwork") -> list[tuple[str, str]]:
+    """Each payment of the test, the last one first."""
+    from cardnet.traces.picture import plain
 
-    return [(SECTION, plain(network.collector.find_now(trace_id))) for trace_id in network.collector.latest(1)]
+    archive = network.collector.archive
+    ids = archive.latest(MOST_PAYMENTS + 1)
+    shown = [
+        (SECTION if at == 0 else f"cardnet: {at} before the last payment", plain(archive.find_now(id_)))
+        for at, id_ in enumerate(ids[:MOST_PAYMENTS])
+    ]
+    return shown + [(MORE, f"the latest {MOST_PAYMENTS} are shown")] * (len(ids) > MOST_PAYMENTS)

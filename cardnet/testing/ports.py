@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Sequence
 
 from cardnet.errors import Unavailable
 
@@ -30,6 +31,10 @@ class Ports:
         kept.bind((HOST, port))
         self._sockets.append(kept)
         return f"{HOST}:{kept.getsockname()[1]}"
+
+    def row(self, names: Sequence[str], places: Sequence[str], base: int, *otherwise: str) -> dict[str, str]:
+        """A port for each name: as far from `base` as it stands in the row of places; any free one where base is 0."""
+        return {name: self.take(base + places.index(name) if base else 0, *otherwise) for name in names}
 
     def release(self) -> None:
         """Let go of all ports."""

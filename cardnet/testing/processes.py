@@ -7,9 +7,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import cardnet
 from cardnet.errors import Unavailable
+
+State = Literal["running", "paused", "stopped", "ended"]
 
 START_S = 30.0
 """How long a service may take to start, on a machine that is busy with other things."""
@@ -26,6 +29,15 @@ class ServiceProcess:
         self.log = log
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
+        self._paused = self._told_to_stop = False
+        self._starts, self._next = 0, asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        """How it is: running, paused; stopped, because it was told to; ended, by itself or by a signal."""
+        if self._process is None or self._process.returncode is not None:
+            return "stopped" if self._told_to_stop else "ended"
+        return "paused" if self._paused else "running"
 
     @property
     def pid(self) -> int:
@@ -47,11 +59,16 @@ class ServiceProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
             )
+        self._paused = self._told_to_stop = False
+        self._starts += 1
+        self._next.set()
+        self._next = asyncio.Event()
         await self._wait_until_ready()
 
     async def stop(self) -> None:
         """Ask it to finish and wait until it has."""
         if self._process and self._process.returncode is None:
+            self._told_to_stop = True
             self._signal(signal.SIGTERM)
             self.resume()  # or else one that is paused would not hear of it
             await self._process.wait()
@@ -60,6 +77,12 @@ class ServiceProcess:
         """End it at once, as a crash does."""
         self._signal(signal.SIGKILL)
         await self._running.wait()
+
+    async def started_again(self, starts: int) -> int:
+        """Wait until it was started more often than so many times; tells how often by now."""
+        while self._starts <= starts:
+            await self._next.wait()
+        return self._starts
 
     async def ended(self) -> str:
         """Wait until it has ended; tells how, and its last words."""
@@ -70,10 +93,12 @@ class ServiceProcess:
     def pause(self) -> None:
         """Stop it from running, as a machine does that hangs."""
         self._signal(signal.SIGSTOP)
+        self._paused = True
 
     def resume(self) -> None:
         """Let it run again."""
         self._signal(signal.SIGCONT)
+        self._paused = False
 
     def _signal(self, number: signal.Signals) -> None:
         # Not by the process object: before it sends, it looks whether the process has ended, and whoever finds that out

@@ -11,7 +11,7 @@ from cardnet.env import Env
 from cardnet.errors import Unavailable
 from cardnet.identity import CARDHOLDER, COLLECTOR
 from cardnet.testing.acting import CALL_TIMEOUT_S, TRACE_TIMEOUT_S, Network
-from cardnet.traced import Trace
+from cardnet.traces.trace import Trace
 from cardnet.v1.traces_pb2 import GetTraceRequest
 from cardnet.v1.traces_pb2_grpc import TracesStub
 from cardnet.wire import GrpcLink

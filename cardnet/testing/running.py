@@ -7,17 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from cardnet.asked_health import health
 from cardnet.config import ServiceConfig, read
 from cardnet.confinement import keep_secrets_in
 from cardnet.doors import Doors
 from cardnet.env import Env
 from cardnet.errors import Unavailable
-from cardnet.identity import WALLET
+from cardnet.identity import CARDHOLDER, WALLET
+from cardnet.outbox import Sink
 from cardnet.service import Connect, Service
 from cardnet.steps import SERVICES
 from cardnet.testing.processes import ServiceProcess
 from cardnet.testing.wiring import Wiring
-from cardnet.trace import Sink
 from cardnet.wire import GrpcLink, InProcessLink, Link
 
 Tap = Callable[[str, Link], Link]
@@ -41,6 +42,10 @@ class Running(Protocol):
 
     def link(self, service: str, as_: str) -> Link:
         """A way to ask one of them, as somebody."""
+        ...
+
+    async def health(self, service: str) -> str:
+        """What one of them says of itself: "SERVING" or "NOT_SERVING"; "UNREACHABLE" if it says nothing."""
         ...
 
 
@@ -69,6 +74,9 @@ class Processes:
 
     def link(self, service: str, as_: str) -> Link:
         return GrpcLink(service, self._wiring.address(service, as_), self._wiring.presented(as_))
+
+    async def health(self, service: str) -> str:
+        return await health(service, self._wiring.addresses[service], self._wiring.presented(CARDHOLDER))
 
 
 class InProcess:
@@ -103,6 +111,9 @@ class InProcess:
     def link(self, service: str, as_: str) -> Link:
         link = InProcessLink(service, self._services[service].border_for(as_), as_)
         return self._tap(service, link) if self._tap else link
+
+    async def health(self, service: str) -> str:
+        return "SERVING" if await self._services[service].serving() else "NOT_SERVING"
 
     def _built(self, name: str, config: ServiceConfig) -> Service:
         env = Env.of(name, config.seed, config.frozen_at, config.clock_file)

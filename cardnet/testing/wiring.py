@@ -5,18 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cardnet.certificates import Identity
-from cardnet.identity import MERCHANT, TRUST_DOMAIN, TSP, WALLET, Door, door_of
+from cardnet.identity import MERCHANT, NEIGHBOURS, PROGRAMS, TRUST_DOMAIN, TSP, WALLET, Door, door_of
 from cardnet.roster import Roster
-
-NEIGHBOURS = {
-    "merchant": ("acquirer", "tsp"),
-    "acquirer": ("network",),
-    "network": ("tsp", "issuer"),
-    "tsp": ("issuer",),
-    "issuer": (),
-    "wallet": ("tsp",),
-}
-"""Whom each service asks."""
 
 WITH_FACE = (MERCHANT, TSP, WALLET)
 """Those who show something to browsers."""
@@ -46,6 +36,7 @@ class Wiring:
     seed: str = ""
     frozen_at: str = ""
     clock_file: str = ""
+    faults_file: str = ""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """More settings of a service, by their field names: {"tsp": {"cryptogram_validation": "issuer"}}."""
 
@@ -73,6 +64,7 @@ class Wiring:
             "seed": self.seed,
             "frozen_at": self.frozen_at,
             "clock_file": self.clock_file,
+            "faults_file": self.faults_file,
             **{neighbour: self.addresses[neighbour] for neighbour in NEIGHBOURS[service]},
             **(self._web_settings(service) if self.web else {}),
             **self.extra.get(service, {}),
@@ -113,3 +105,16 @@ class Wiring:
             kek_file=tsp.get("kek_file", ""),
             vault_store=self.store_urls.get("tsp", ""),
         )
+
+
+def with_keys(settings: Mapping[str, Mapping[str, str]], keys: Path) -> dict[str, dict[str, str]]:
+    """Each service's further settings, and where it keeps its keys: beside the data that they open, and for as long."""
+    extra: dict[str, dict[str, str]] = {name: {} for name in PROGRAMS}
+    extra["issuer"]["keys_file"] = str(keys / "issuer.keys")
+    extra["merchant"]["payment_key_file"] = str(keys / "merchant.payment-key")
+    extra["tsp"] |= {
+        "kek_file": str(keys / "tsp.kek"),
+        "kek_file_create": "1",
+        "audit_file": str(keys / "tsp.audit"),
+    }
+    return {name: {**values, **settings.get(name, {})} for name, values in extra.items()}

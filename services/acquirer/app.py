@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from cardnet.config import ServiceConfig
 from cardnet.env import Env
 from cardnet.journal import Journal
+from cardnet.outbox import Sink
 from cardnet.service import Connect, Service
 from cardnet.store import Store
-from cardnet.trace import Sink
 from cardnet.v1.acquirer_pb2_grpc import add_AcquirerServicer_to_server
 from cardnet.v1.network_pb2_grpc import NetworkStub
 from services.acquirer.servicer import AcquirerServicer

@@ -11,10 +11,10 @@ from cardnet.config import ServiceConfig
 from cardnet.cryptogram import CryptogramKey
 from cardnet.env import Env
 from cardnet.money import Money
+from cardnet.outbox import Sink
 from cardnet.service import Connect, Service
 from cardnet.store import Store
 from cardnet.test_cards import TEST_CARDS, TestCard
-from cardnet.trace import Sink
 from services.issuer import passcodes, store
 from services.issuer.cryptograms import Cryptograms
 from services.issuer.domain import Account, Status, TokenState, Verification

@@ -7,9 +7,9 @@ from cardnet import messages
 from cardnet.config import ServiceConfig
 from cardnet.env import Env
 from cardnet.journal import Journal
+from cardnet.outbox import Sink
 from cardnet.service import Connect, Service
 from cardnet.store import Store
-from cardnet.trace import Sink
 from cardnet.v1.acquirer_pb2_grpc import AcquirerStub
 from cardnet.v1.merchant_pb2_grpc import add_MerchantServicer_to_server
 from cardnet.v1.payment_pb2 import MerchantData

@@ -7,10 +7,10 @@ from cardnet.cde.v1.issuer_pb2_grpc import IssuerStub
 from cardnet.cde.v1.token_vault_pb2_grpc import TokenVaultStub
 from cardnet.config import ServiceConfig
 from cardnet.env import Env
+from cardnet.outbox import Sink
 from cardnet.reversals import Reversals
 from cardnet.service import Connect, Service
 from cardnet.store import Store
-from cardnet.trace import Sink
 from cardnet.v1.network_pb2_grpc import add_NetworkServicer_to_server
 from services.network.servicer import NetworkServicer
 from services.network.store import LIBRARIES, ReversalBook

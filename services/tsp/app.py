@@ -9,9 +9,9 @@ from cardnet.cde.v1.token_operator_pb2_grpc import add_TokenOperatorServicer_to_
 from cardnet.cde.v1.token_vault_pb2_grpc import add_TokenDisclosureServicer_to_server, add_TokenVaultServicer_to_server
 from cardnet.config import ServiceConfig, SettingMissing
 from cardnet.env import Env
+from cardnet.outbox import Sink
 from cardnet.service import Connect, Service
 from cardnet.store import Store
-from cardnet.trace import Sink
 from cardnet.v1.token_lifecycle_pb2_grpc import (
     add_TokenLifecycleServicer_to_server,
     add_TokenNotificationsServicer_to_server,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from cardnet.config import ServiceConfig, SettingMissing
 from cardnet.env import Env
 from cardnet.origin import is_origin
+from cardnet.outbox import Sink
 from cardnet.service import Connect, Service
 from cardnet.store import Store
-from cardnet.trace import Sink
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 from services.wallet.cards import Cards
 from services.wallet.desk import Desk

@@ -19,7 +19,7 @@ from person import Person
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def network() -> AsyncIterator[LocalNetwork]:
     """Six processes, whose clock a test may move on."""
-    async with LocalNetwork(web=True, clock="simulated", settings=patient(), roster=False) as network:
+    async with LocalNetwork(web=True, console=True, clock="simulated", settings=patient(), roster=False) as network:
         yield network
 
 

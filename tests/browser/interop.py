@@ -37,7 +37,7 @@ process.stdout.write(await made.encrypt(key));
 
 def payment_key(network: LocalNetwork) -> RSAKey:
     """The shop's private key."""
-    file = Path(network._extra()["merchant"]["payment_key_file"])
+    file = Path(network._wiring.extra["merchant"]["payment_key_file"])
     return RSAKey.import_key(file.read_bytes())
 
 

@@ -43,6 +43,8 @@ class Person:
     said: list[Said] = field(default_factory=list)
     complained: list[str] = field(default_factory=list)
     """What pages wrote to the console as errors, and faults in their scripts."""
+    scripts: bool = True
+    """Whether JavaScript is on."""
     _playwright: Playwright | None = None
     _profile: Path = Path()
     _outside: Browser | None = None
@@ -58,7 +60,6 @@ class Person:
         scripts: bool = True,
         width: int = 1100,
     ) -> AsyncIterator[Self]:
-        """scripts: whether JavaScript is on."""
         context = await playwright.chromium.launch_persistent_context(
             str(profile),
             executable_path=CHROMIUM,
@@ -68,7 +69,7 @@ class Person:
             viewport={"width": width, "height": 900},
         )
         context.set_default_timeout(WAIT_MS)
-        person = cls(network, context, context.pages[0], _playwright=playwright, _profile=profile)
+        person = cls(network, context, context.pages[0], scripts=scripts, _playwright=playwright, _profile=profile)
         context.on("request", person._note)
         context.on("console", lambda line: person.complained.append(line.text) if line.type == "error" else None)
         context.on("weberror", lambda error: person.complained.append(str(error.error)))

@@ -8,7 +8,7 @@ from playwright._impl._errors import TargetClosedError
 from playwright.async_api import Page, expect
 
 from cardnet.test_cards import TestCard, test_card
-from cardnet.traced import Trace
+from cardnet.traces.trace import Trace
 
 CODE = "123"
 

@@ -20,7 +20,18 @@ SCALE = {"network": 3, "tsp": 2, "acquirer": 2, "issuer": 2}
 SERVICES = ("merchant", "acquirer", "network", "tsp", "issuer")
 STORES = ("shops", "vault", "ledger")
 IDENTITIES = "/run/cardnet/identities"
-PORTS = ("merchant", "tsp", "collector", "tsp_admin", "issuer_admin", "shop", "tokens", "wallet")
+PORTS = (
+    "merchant",
+    "tsp",
+    "collector",
+    "tsp_admin",
+    "issuer_admin",
+    "shop",
+    "tokens",
+    "wallet",
+    "console",
+    "otlp_http",
+)
 
 
 class Stack(DockerCompose):
@@ -39,7 +50,7 @@ class Stack(DockerCompose):
         super().__init__(ROOT, env_file=str(told))
 
     def origin(self, face: str) -> str:
-        """What a browser on the host calls a web face: the "shop", the "tokens" service or the "wallet"."""
+        """What a browser on the host calls a web face: "shop", "tokens" (the token service), "wallet" or "console"."""
         host = "wallet.localhost" if face == "wallet" else "localhost"
         return f"http://{host}:{self.addresses[face].rpartition(':')[2]}"
 

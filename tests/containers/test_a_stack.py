@@ -78,6 +78,28 @@ async def test_browsers_find_shop_token_service_and_wallet(stack: Stack, network
     assert (await network.stub(MerchantStub, "merchant").Checkout(order)).approved
 
 
+async def test_the_console_shows_a_payment_and_takes_spans_of_others_over_http(
+    stack: Stack, network: RemoteNetwork
+) -> None:
+    payment = await network.checkout(await network.save_card("insufficient-funds"), "12.40 USD")
+    theirs = {"traceId": payment.trace.trace_id, "spanId": "ab" * 8, "name": "a shop of mine", "kind": 3}
+    async with httpx.AsyncClient(base_url=stack.origin("console")) as browser:
+        sent = await browser.post(
+            f"http://{stack.addresses['otlp_http']}/v1/traces",
+            json={"resourceSpans": [{"scopeSpans": [{"spans": [theirs]}]}]},
+        )
+        assert sent.status_code == 200, sent.text
+        page = (await browser.get(f"/authorisations/{payment.trace.trace_id}")).text
+        topology = (await browser.get("/topology.json")).json()
+        assert (await browser.get("/tokens")).status_code == 404, "here one looks, and does not act"
+    assert "the issuer answered 51 insufficient funds" in page and "a shop of mine" in page
+    assert {name: topology[name]["word"] for name in ("merchant", "tsp", "issuer")} == {
+        "merchant": "serving",
+        "tsp": "serving",
+        "issuer": "known by its calls",
+    }
+
+
 async def test_the_host_s_ports_let_nobody_in_without_an_identity(stack: Stack) -> None:
     for name, address in stack.doors.items():
         for channel in (

@@ -1,10 +1,12 @@
 """Payments of every kind, with every mistake and fault, and all that is left lying about afterwards."""
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import grpc
 import grpc.aio
+import httpx
 import pytest
 from canary import store_contents
 from up import cardnet
@@ -19,6 +21,10 @@ from cardnet.errors import Fault
 from cardnet.identity import DISCLOSER, NETWORK, OPERATOR
 from cardnet.money import Money
 from cardnet.testing import LocalNetwork
+from cardnet.traces.drawing import document
+from cardnet.traces.mermaid import mermaid
+from cardnet.traces.otlp_json import otlp_json
+from cardnet.traces.picture import plain
 from cardnet.v1.merchant_pb2 import CheckoutRequest, SaveCardRequest
 from cardnet.v1.merchant_pb2_grpc import MerchantStub
 from cardnet.v1.payment_pb2 import MerchantData, TokenData
@@ -58,6 +64,7 @@ class PaperTrail:
     def __init__(self, network: LocalNetwork) -> None:
         self.network = network
         self.faults: list[str] = []
+        self._pages: list[str] = []
         self._spans: list[bytes] = []
         self._said: list[str] = []
         self.token = self.reference = self.cryptogram = ""
@@ -65,7 +72,7 @@ class PaperTrail:
         collect = network.collector.export
 
         async def keep(spans):
-            self._spans.append(spans.SerializeToString())
+            self._spans.append(spans)
             await collect(spans)
 
         network.collector.export = keep
@@ -182,17 +189,34 @@ class PaperTrail:
         secret = {".keys", ".kek"}
         kept = [path for path in sorted(data_dir.rglob("*")) if path.is_file() and path.suffix not in secret]
         assert {path.name for path in kept} >= {"tsp.audit", "tsp.audit.keyring"}
-        traces = [self.network.collector.find_now(id_).to_json() for id_ in self.network.collector.latest(1000)]
+        archive = self.network.collector.archive
+        traces = [archive.find_now(id_) for id_ in archive.latest(1000)]
+        await self._look("/", *(f"/authorisations/{trace.trace_id}" for trace in traces))
+        await self._look(*(f"/compare?a={one.trace_id}&b={other.trace_id}" for one, other in pairwise(traces)))
         return {
             "logs": b"".join(process.log.read_bytes() for process in self.network.processes.values()),
             "spans": b"".join(self._spans),
-            "traces": "\n".join(traces).encode(),
+            "traces": "\n".join(trace.to_json() for trace in traces).encode(),
+            "pictures": "\n".join(form(trace) for trace in traces for form in (document, mermaid, plain)).encode(),
+            "otlp": "\n".join(otlp_json(archive.spans(trace.trace_id)) for trace in traces).encode(),
+            "pages": "\n".join(self._pages).encode(),
             "faults": "\n".join(self.faults).encode(),
             "commands": "\n".join(self._said).encode(),
             "audit": (data_dir / "tsp.audit").read_bytes(),
             "store": stored,
             "files": b"".join(path.read_bytes() for path in kept),
         }
+
+    async def look_at_tokens(self) -> None:
+        """On the console: the rooms whose services must run for it."""
+        await self._look("/topology", "/topology.json", "/tokens", f"/tokens/{self.reference}")
+
+    async def _look(self, *paths: str) -> None:
+        async with httpx.AsyncClient(base_url=self.network.console_origin, timeout=60) as browser:
+            for path in paths:
+                answer = await browser.get(path)
+                assert answer.status_code == 200, (path, answer.text)
+                self._pages.append(answer.text)
 
     async def _command(self, command: str, code: int = 0) -> None:
         port = self.network.addresses["merchant"].rpartition(":")[2]

@@ -15,7 +15,7 @@ from cardnet.money import Money
 from cardnet.response_code import ResponseCode as Code
 from cardnet.steps import STEPS, WITHOUT_ISSUER
 from cardnet.testing import LocalNetwork, TestCard
-from cardnet.traced import Change
+from cardnet.traces.trace import Change
 from cardnet.v1.acquirer_pb2 import ReversePaymentRequest
 from cardnet.v1.acquirer_pb2_grpc import AcquirerStub
 from cardnet.v1.token_pb2 import Party, TokenState

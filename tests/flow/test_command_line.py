@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from up import ROOT, Up, cardnet
 
@@ -29,6 +30,26 @@ def test_a_payment_is_approved_and_its_trace_has_the_nine_steps(up: Up) -> None:
     trace = json.loads(up.trace(answer["trace_id"][:8], "--json").stdout)
     assert [step["number"] for step in trace["steps"]] == [step.number for step in STEPS]
     assert trace["missing"] == []
+
+
+def test_what_pay_says_to_do_next_can_be_typed_and_opened_wherever_the_network_is(up: Up) -> None:
+    paid = up.pay("--card", "approved", "--amount", "12.40")
+    said = dict(line.split(maxsplit=1) for line in paid.stdout.splitlines()[-3:])
+    assert said["page"] == f"{up.facts['console']}/authorisations/{said['trace']}"
+    assert httpx.get(said["page"]).status_code == 200
+    arguments = said["steps"].partition(" trace ")[2].split()
+    assert arguments == [said["trace"][:8], "--collector", up.facts["collector"]]
+    assert cardnet("trace", *arguments).returncode == 0
+
+
+def test_a_trigger_says_where_its_payment_is_to_be_seen(up: Up) -> None:
+    port = up.facts["services"]["merchant"].rpartition(":")[2]
+    shown = cardnet("trigger", "wrong-merchant", "--network", port)
+    assert shown.returncode == 0, shown.stderr
+    said = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines()[-2:])
+    assert said["page"] == f"{up.facts['console']}/authorisations/{said['trace']}"
+    told = json.loads(cardnet("trigger", "wrong-merchant", "--network", port, "--json").stdout)
+    assert told["page"] == f"{up.facts['console']}/authorisations/{told['trace_id']}"
 
 
 def test_a_refused_payment_says_why_and_ends_with_1(up: Up) -> None:
@@ -58,7 +79,7 @@ def test_a_trace_shows_what_changed_and_never_a_number(up: Up) -> None:
 def test_without_an_id_the_latest_are_listed_newest_first(up: Up) -> None:
     answer = json.loads(up.pay("--card", "approved", "--amount", "4.00", "--json").stdout)
     heading, newest, *_ = up.trace().stdout.splitlines()
-    assert heading.split() == ["trace", "amount", "answer", "steps"]
+    assert heading.split() == ["trace", "amount", "answer", "decided", "by", "steps"]
     assert newest.startswith(f"{answer['trace_id'][:8]}  4.00 USD")
 
 

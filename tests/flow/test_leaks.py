@@ -23,7 +23,7 @@ async def test_nothing_secret_is_found_where_it_must_not_be(tmp_path, monkeypatc
         folder.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(session))
     settings = patient({name: {"planted": PLANTED} for name in EDGE})  # a setting that no service asks for
-    async with LocalNetwork(data_dir=data, roster=True, settings=settings) as network:
+    async with LocalNetwork(data_dir=data, roster=True, console=True, settings=settings) as network:
         trail = PaperTrail(network)
         await trail.pay_in_every_way()
         await trail.ask_a_cardholder()
@@ -31,6 +31,7 @@ async def test_nothing_secret_is_found_where_it_must_not_be(tmp_path, monkeypatc
         keys = _keys(data)
         await trail.give_commands(outside)
         await trail.make_mistakes()
+        await trail.look_at_tokens()
         edge = {name: network.processes[name].pid for name in EDGE} if sys.platform == "linux" else {}
         keys |= _keys(data) | _webhook_secret(outside)
         within = {name: found_in_memory(pid, shapes(CANARY)) for name, pid in edge.items()}
@@ -44,13 +45,13 @@ async def test_nothing_secret_is_found_where_it_must_not_be(tmp_path, monkeypatc
 
     # The search sees: each place has in it what was put there, and what must be there.
     assert seen_within == {name: {"planted"} for name in edge}
-    for place in ("logs", "spans", "traces", "store", "files"):
+    for place in ("logs", "spans", "traces", "otlp", "pages", "store", "files"):
         assert "plain" in found(contents[place], shapes(PLANTED)), place
     assert b"not acknowledged" in contents["logs"]
     assert b"INVALID_FIELD" in contents["faults"] and b"UNKNOWN_FIELD" in contents["faults"]
-    for place in ("traces", "commands"):
-        assert CANARY[-4:].encode() in contents[place]
-    for place in ("commands", "audit", "store", "backup"):
+    for place in ("traces", "pictures", "otlp", "pages", "commands"):
+        assert CANARY[-4:].encode() in contents[place], place
+    for place in ("commands", "audit", "store", "backup", "pages"):
         assert trail.reference.encode() in contents[place], place
     assert str(data).encode() in contents["roster"]
 

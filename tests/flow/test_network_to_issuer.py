@@ -9,7 +9,7 @@ from cardnet.cde.v1.token_vault_pb2 import Control, OnBehalfOfValidation
 from cardnet.response_code import ResponseCode as Code
 from cardnet.steps import STEPS
 from cardnet.testing import LocalNetwork
-from cardnet.traced import Change
+from cardnet.traces.trace import Change
 from cardnet.v1.network_pb2 import RouteAuthorisationRequest
 from cardnet.v1.payment_pb2 import PosEntryMode
 

@@ -67,6 +67,28 @@ def test_a_failure_shows_the_steps_of_the_last_payment(tmp_path: Path) -> None:
     assert " 6 issuer     → network     DE39 51 insufficient funds" in said
 
 
+def test_a_failure_shows_each_payment_of_the_test_but_no_more_than_five(tmp_path: Path) -> None:
+    test = """
+import pytest
+
+@pytest.mark.asyncio
+async def test_pays_often(cardnet_network):
+    card = await cardnet_network.save_card("approved")
+    for _ in range({times}):
+        payment = await cardnet_network.checkout(card, "12.40 USD")
+    assert payment.steps[6].changed("DE39"), payment.saw_pan
+"""
+    said = run_pytest(tmp_path, test.format(times=2))
+    assert "cardnet: 1 before the last payment" in said
+    assert said.count("decided at step 6: the issuer approved 12.40 USD") == 2
+    assert said.count("PAN seen by: network, tsp, issuer; never by: merchant, acquirer") == 2
+    assert "there were more payments" not in said
+
+    said = run_pytest(tmp_path, test.format(times=6))
+    assert said.count("decided at step 6") == 5
+    assert "cardnet: there were more payments" in said
+
+
 def test_a_marker_says_what_the_network_is_given(tmp_path: Path) -> None:
     test = """
 import pytest

@@ -12,14 +12,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from patience import patient
 
-from cardnet.collector import Collector
 from cardnet.identity import MAY_CALL
 from cardnet.steps import SERVICES, STEPS
 from cardnet.testing import LocalNetwork
-from cardnet.traced import Trace
+from cardnet.traces.collector import Collector
+from cardnet.traces.trace import Trace
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,12 +52,12 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
         for resource in request.resource_spans:
             names = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
             self.spans += [(names["service.name"], span) for scope in resource.scope_spans for span in scope.spans]
-        await self.traces.export(TracesData(resource_spans=request.resource_spans))
+        await self.traces.export(request.SerializeToString())
         return trace_service_pb2.ExportTraceServiceResponse()
 
     async def complete(self, trace_id: str) -> Trace:
         """The trace, once all of it has come."""
-        return await self.traces.find(trace_id, within_s=20)
+        return await self.traces.archive.find(trace_id, within_s=20)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

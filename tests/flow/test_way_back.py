@@ -8,7 +8,7 @@ from cardnet.cde.v1.issuer_pb2 import AuthoriseResponse
 from cardnet.cde.v1.token_vault_pb2 import DetokeniseResponse
 from cardnet.response_code import ResponseCode as Code
 from cardnet.testing import LocalNetwork
-from cardnet.traced import Change
+from cardnet.traces.trace import Change
 from cardnet.v1.acquirer_pb2 import SubmitPaymentResponse
 from cardnet.v1.merchant_pb2 import CheckoutResponse
 from cardnet.v1.network_pb2 import RouteAuthorisationRequest, RouteAuthorisationResponse

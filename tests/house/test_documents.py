@@ -1,6 +1,9 @@
 """Documents that are drawn from code are as the code would draw them now."""
 
+import re
 from pathlib import Path
+
+import pytest
 
 from cardnet.diagram import draw
 from cardnet.test_cards import TEST_CARDS
@@ -17,3 +20,13 @@ def test_the_readme_lists_every_test_card_with_its_answer() -> None:
     readme = (ROOT / "README.md").read_text()
     for card in TEST_CARDS:
         assert f"| `{card.name}` | {card.pan} | {card.outcome} {card.outcome.meaning} | {card.note} |" in readme
+
+
+DOCUMENTS = [path for glob in ("*.md", "docs/**/*.md", "bench/*.md", "services/*/*.md") for path in ROOT.glob(glob)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_leads_to_is_there(document: Path) -> None:
+    told = re.sub(r"```.*?```|`[^`]*`", "", document.read_text(), flags=re.DOTALL)
+    places = [place.partition("#")[0] for place in re.findall(r"\]\(([^)\s]+)\)", told) if "://" not in place]
+    assert not [place for place in places if place and not (document.parent / place).exists()]

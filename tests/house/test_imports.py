@@ -10,7 +10,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VALUES = {
-    "picture",
+    "traces.picture",
+    "traces.trace",
+    "traces.verdict",
+    "traces.words",
+    "traces.mermaid",
+    "traces.refusals",
+    "traces.lettering",
+    "traces.sheet",
+    "traces.timing",
+    "traces.switches",
+    "traces.entry",
+    "traces.checks",
+    "traces.difference",
+    "traces.drawing",
+    "traces.iso8583",
     "diagram",
     "steps",
     "card",
@@ -18,7 +32,6 @@ VALUES = {
     "response_code",
     "errors",
     "rules",
-    "traced",
     "test_cards",
     "origin",
 }
@@ -49,7 +62,7 @@ def outside(names: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(VALUES))
 def test_a_value_imports_the_standard_library_and_values_alone(name: str) -> None:
-    found = imports(ROOT / "cardnet" / f"{name}.py")
+    found = imports((ROOT / "cardnet").joinpath(*name.split(".")).with_suffix(".py"))
     assert not outside(found)
     ours = {module.removeprefix("cardnet.") for module in found if module.startswith("cardnet")}
     assert ours <= VALUES
@@ -94,6 +107,11 @@ def test_what_all_share_names_no_service() -> None:
     for path in modules("cardnet"):
         named = {name for name in imports(path) if name.split(".")[0] == "services"}
         assert not named, path
+
+
+def test_the_console_stands_without_the_kit() -> None:
+    for path in (*modules("cardnet/console"), ROOT / "cardnet" / "cli" / "collected.py"):
+        assert not {name for name in imports(path) if name.startswith("cardnet.testing")}, path
 
 
 def test_only_env_reads_a_clock_or_draws_a_number() -> None:

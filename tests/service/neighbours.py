@@ -17,8 +17,8 @@ from cardnet.env import Env, FrozenClock, Rng
 from cardnet.errors import Fault
 from cardnet.identity import Door
 from cardnet.journal import LIBRARY
+from cardnet.recorder import Recorder
 from cardnet.store import Store
-from cardnet.trace import Recorder
 from cardnet.v1.acquirer_pb2 import ReversePaymentResponse, SubmitPaymentRequest, SubmitPaymentResponse
 from cardnet.v1.acquirer_pb2_grpc import AcquirerServicer, add_AcquirerServicer_to_server
 from cardnet.v1.network_pb2 import RouteAuthorisationRequest, RouteAuthorisationResponse, RouteReversalResponse

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from cardnet.border import Border
 from cardnet.call import Call, current
@@ -14,7 +15,7 @@ from cardnet.doors import methods_of, who_calls
 from cardnet.env import Env
 from cardnet.errors import Fault
 from cardnet.identity import TRUST_DOMAIN, Door
-from cardnet.trace import Recorder
+from cardnet.recorder import Recorder
 from cardnet.v1.token_lifecycle_pb2 import FollowTokensRequest, TokenNotification
 from cardnet.v1.token_lifecycle_pb2_grpc import (
     TokenNotificationsServicer,
@@ -80,7 +81,7 @@ class Spans:
         self.spans = []
 
     async def export(self, data):
-        self.spans += data.resource_spans[0].scope_spans[0].spans
+        self.spans += TracesData.FromString(data).resource_spans[0].scope_spans[0].spans
 
     def only(self) -> dict[str, str]:
         (span,) = self.spans

@@ -15,8 +15,8 @@ from cardnet.border import Border
 from cardnet.env import Env
 from cardnet.errors import Fault
 from cardnet.identity import Door
+from cardnet.recorder import Recorder
 from cardnet.testing import LocalNetwork
-from cardnet.trace import Recorder
 from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse
 from cardnet.v1.merchant_pb2_grpc import MerchantServicer, add_MerchantServicer_to_server
 

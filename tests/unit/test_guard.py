@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from html import unescape
 
 import httpx
 import pytest
@@ -93,3 +94,38 @@ async def test_every_answer_says_what_a_page_may_do(browser: httpx.AsyncClient) 
         assert answer.headers["content-security-policy"] == "default-src 'none'"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "content"),
+    [
+        (403, {"origin": "http://elsewhere.example"}, b"x"),
+        (413, {"origin": ORIGIN}, b"x" * (MAX_BODY_BYTES + 1)),
+        (421, {"host": "elsewhere.example"}, b"x"),
+    ],
+)
+async def test_a_person_is_told_of_a_refusal_by_a_page_and_a_script_by_data(
+    browser: httpx.AsyncClient, status: int, headers: dict[str, str], content: bytes
+) -> None:
+    reads = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
+    page = await browser.post("/", content=content, headers=headers | {"accept": reads})
+    data = await browser.post("/", content=content, headers=headers)
+    assert page.status_code == data.status_code == status
+    assert page.headers["content-type"].startswith("text/html") and "<h1>" in page.text
+    assert page.headers["content-security-policy"] == "default-src 'none'"
+    assert data.headers["content-type"] == "application/problem+json"
+    detail = data.json()["detail"]
+    assert detail[1:] in unescape(page.text)
+
+
+async def test_a_person_is_told_that_something_broke_and_not_what() -> None:
+    async def broken_at_once(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    transport = httpx.ASGITransport(Guard(broken_at_once, ORIGIN, policy="default-src 'none'"))
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as browser:
+        page = await browser.get("/", headers={"accept": "text/html"})
+        data = await browser.get("/")
+    assert page.status_code == data.status_code == 500
+    assert "secret" not in page.text + data.text
+    assert "Something broke here" in page.text and "something broke here" in data.json()["detail"]

@@ -10,10 +10,9 @@ from cardnet.cde.v1.token_operator_pb2 import KeyPurpose
 from cardnet.cli import main
 from cardnet.cli.cryptogram import BINDINGS
 from cardnet.cli.keys import PURPOSES
-from cardnet.cli.operator import number_of, word_of
 from cardnet.cli.requestors import ENTRY_MODES, LOCATIONS, USAGES
-from cardnet.cli.token_lines import cells, document, facts
-from cardnet.cli.tokens import CAUSES
+from cardnet.enumeration import number_of, word_of
+from cardnet.token_lines import CAUSES, cells, document, facts
 from cardnet.v1.payment_pb2 import PosEntryMode
 from cardnet.v1.token_pb2 import Cause, Party, Token, TokenLocation, TokenState, TokenUsage
 from cardnet.v1.token_service_pb2 import AmountBinding

@@ -1,7 +1,9 @@
 """The picture of an authorisation: what it shows, what it leaves out, and what it says of steps that were not taken."""
 
-from cardnet.picture import Phrase, plain, rows, summary, who_saw_the_pan
-from cardnet.traced import Trace, TracedStep
+from dataclasses import replace
+
+from cardnet.traces.picture import Phrase, plain, rows, summary, who_may_have_seen_the_pan, who_saw_the_pan
+from cardnet.traces.trace import Trace, TracedStep
 
 TOKEN = {"payment_token": "••••0016", "token_expiry": "2912"}
 AMOUNT = {"amount_minor": "1240", "currency": "840"}
@@ -78,6 +80,19 @@ def test_a_refused_token_is_not_shown_to_the_issuer() -> None:
     assert "refused token suspended" in said(trace, 4)
 
 
+def test_where_step_4_was_not_answered_the_issuer_was_not_asked() -> None:
+    trace = Trace("00", (*ASKED, step(4, "UNAVAILABLE"), *APPROVED.steps[6:]))
+    assert note(trace, 4) == "could not be reached, or could not answer"
+    assert note(trace, 5) == note(trace, 6) == "not asked: step 4 was not answered"
+
+
+def test_the_plain_picture_says_who_decided_and_who_saw_the_pan() -> None:
+    assert plain(APPROVED).splitlines()[-2:] == [
+        "decided at step 6: the issuer approved 12.40 USD",
+        "PAN seen by: network, tsp, issuer; never by: merchant, acquirer",
+    ]
+
+
 def test_a_silent_issuer_is_seen_where_its_answer_would_be() -> None:
     trace = Trace("00", (*ASKED, FOUND, step(5, "DEADLINE_EXCEEDED", pan="••••1111"), *APPROVED.steps[6:]))
     assert note(trace, 5) == ""
@@ -87,6 +102,61 @@ def test_a_silent_issuer_is_seen_where_its_answer_would_be() -> None:
 def test_the_pan_was_seen_where_a_message_carried_it() -> None:
     assert who_saw_the_pan(APPROVED) == (["network", "tsp", "issuer"], ["merchant", "acquirer"])
     assert who_saw_the_pan(Trace("00", ASKED)) == ([], ["merchant", "acquirer", "network"])
+
+
+def silent_issuer(switch: str = "", **known: bool) -> Trace:
+    """The issuer, of whom nothing is recorded."""
+    asked = replace(step(5, "UNAVAILABLE", pan="••••1111"), disturbed=switch, **{"arrived": False, **known})  # type: ignore[arg-type]
+    return Trace("00", (*ASKED, FOUND, asked, *APPROVED.steps[6:]))
+
+
+def test_who_was_sent_the_pan_saw_it_only_if_it_arrived() -> None:
+    trace = silent_issuer()
+    assert who_saw_the_pan(trace) == (["network", "tsp"], ["merchant", "acquirer"])
+    assert who_may_have_seen_the_pan(trace) == {"issuer": "sent to the issuer, arrival not recorded"}
+    assert plain(trace).endswith("never by: merchant, acquirer; sent to the issuer, arrival not recorded")
+    assert who_saw_the_pan(silent_issuer(arrived=True)) == (["network", "tsp", "issuer"], ["merchant", "acquirer"])
+
+
+def test_who_was_not_asked_has_not_seen_the_pan() -> None:
+    for switch in ("the request does not arrive", "answered UNAVAILABLE, nobody is asked"):
+        trace = silent_issuer(switch)
+        assert who_saw_the_pan(trace) == (["network", "tsp"], ["merchant", "acquirer"])
+        assert who_may_have_seen_the_pan(trace) == {}
+        assert note(trace, 5) == f"by a fault switch: {switch}"
+        assert note(trace, 6) == "nobody was asked"
+    assert who_may_have_seen_the_pan(silent_issuer("the answer is lost")).keys() == {"issuer"}
+
+
+def test_who_went_on_with_a_message_has_had_it() -> None:
+    answer = step(6, response_code="00")  # it shows that the PAN came, though it does not bring it back
+    asked = [replace(one, arrived=False) for one in (*ASKED, FOUND, APPROVED.steps[4], answer)]
+    assert who_saw_the_pan(Trace("00", asked)) == (["network", "tsp", "issuer"], ["merchant", "acquirer"])
+
+
+def test_who_was_asked_and_did_not_get_it_took_no_part() -> None:
+    lost = replace(ASKED[2], fault="UNAVAILABLE", arrived=False)
+    assert who_saw_the_pan(Trace("00", (*ASKED[:2], lost))) == ([], ["merchant", "acquirer"])
+
+
+def test_of_a_token_service_provider_whose_answer_was_lost_it_is_not_known() -> None:
+    lost = replace(step(4, "DEADLINE_EXCEEDED"), disturbed="the answer is lost")
+    trace = Trace("00", (*ASKED, lost, *APPROVED.steps[6:]))
+    assert who_saw_the_pan(trace) == ([], ["merchant", "acquirer", "network"])
+    assert who_may_have_seen_the_pan(trace) == {"tsp": "the tsp's answer was not recorded"}
+    assert note(trace, 4) == "by a fault switch: the answer is lost"
+
+
+def test_a_merchant_that_cannot_answer_says_so_itself() -> None:
+    trace = Trace("00", (step(1, "UNAVAILABLE"), step(2, "UNAVAILABLE")))
+    assert note(trace, 8) == "could not be reached, or could not answer"
+    assert note(trace, 9) == "the merchant answered its caller with an error: unavailable"
+    assert note(Trace("00", (step(1, "CANCELLED"),)), 9) == "the caller went away"
+
+
+def test_what_is_missing_is_said_to_its_end() -> None:
+    drawn = plain(Trace("00", (), ["word " * 50 + "end"]))
+    assert drawn.endswith("end") and all(len(line) <= 100 for line in drawn.splitlines())
 
 
 def test_a_trace_is_summed_up_in_a_line() -> None:

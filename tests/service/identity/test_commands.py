@@ -256,7 +256,7 @@ async def test_collect_sends_on_what_it_takes_and_answers_whatever_the_receiver_
         async with Command("collect", *listen, OTEL_EXPORTER_OTLP_ENDPOINT=endpoints) as collect:
             assert await collect.line() == f"ready at {at}, 127.0.0.1:0\n"
             sink = CollectorSink(GrpcLink("collector", at, Identity(folder / "merchant")))
-            await sink.export(SPANS)
+            await sink.export(SPANS.SerializeToString())
             await sink.close()
             assert await asyncio.wait_for(receiver.received.get(), 20) == SPANS.SerializeToString()
             async with RemoteNetwork({"collector": at}, folder) as network:

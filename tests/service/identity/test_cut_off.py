@@ -17,8 +17,8 @@ from cardnet.doors import methods_of, who_calls
 from cardnet.env import Env
 from cardnet.errors import Unavailable
 from cardnet.identity import MAY_CALL, Door
+from cardnet.recorder import Recorder
 from cardnet.repeats import ASKED_AGAIN
-from cardnet.trace import Recorder
 from cardnet.v1.payment_pb2 import TransactionKey
 from cardnet.wire import GrpcLink
 

@@ -13,9 +13,9 @@ from doorway import DOORS, asked_as_cardnet_asks
 from cardnet.certificates import Identity
 from cardnet.config import SettingMissing
 from cardnet.embedded_store import EmbeddedStore
+from cardnet.identity import NEIGHBOURS
 from cardnet.steps import SERVICES
 from cardnet.testing import LocalNetwork
-from cardnet.testing.wiring import NEIGHBOURS
 from cardnet.wire import GrpcLink, is_loopback
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")

@@ -21,8 +21,8 @@ from cardnet.encrypted_card import encrypt
 from cardnet.env import Env, FrozenClock, Rng
 from cardnet.errors import Unavailable
 from cardnet.identity import Door
+from cardnet.recorder import Recorder
 from cardnet.store import Store
-from cardnet.trace import Recorder
 from cardnet.v1 import payment_pb2, token_service_pb2
 from cardnet.v1.token_lifecycle_pb2 import ChangeTokenRequest, GetTokenRequest, TokenName
 from cardnet.v1.token_lifecycle_pb2_grpc import TokenLifecycleStub

@@ -18,10 +18,10 @@ from cardnet.doors import methods_of
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.env import Env, Rng
 from cardnet.identity import TSP, Door, door_of
+from cardnet.recorder import Recorder
 from cardnet.testing.ports import Ports
 from cardnet.testing.processes import ServiceProcess
 from cardnet.testing.wiring import Wiring
-from cardnet.trace import Recorder
 from cardnet.v1.token_lifecycle_pb2_grpc import TokenLifecycleStub
 from cardnet.v1.token_service_pb2_grpc import TokenServiceStub
 from cardnet.wire import GrpcLink

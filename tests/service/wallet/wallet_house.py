@@ -18,8 +18,8 @@ from cardnet.encrypted_card import decrypt, encrypt
 from cardnet.env import Env, FrozenClock, Rng
 from cardnet.errors import Unavailable
 from cardnet.identity import Door
+from cardnet.recorder import Recorder
 from cardnet.test_cards import TEST_CARDS
-from cardnet.trace import Recorder
 from cardnet.v1 import token_service_pb2 as pb
 from cardnet.v1 import token_service_pb2_grpc
 from cardnet.v1.token_pb2 import TOKEN_STATE_ACTIVE, TOKEN_STATE_INACTIVE

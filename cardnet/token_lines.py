@@ -2,12 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cardnet.cli.operator import word_of
+from cardnet.enumeration import word_of
+from cardnet.response_code import ResponseCode
 from cardnet.rules import masked
 
 if TYPE_CHECKING:
     from cardnet.v1.token_lifecycle_pb2 import TokenNotification
     from cardnet.v1.token_pb2 import Token
+
+PARTIES = ("operator", "requestor", "issuer")
+"""In whose name a token is changed."""
+CAUSES = ("cardholder", "lost-or-stolen", "fraud", "card-replaced", "closed", "cardholder-confirmed", "other")
+"""Why."""
 
 HEADINGS = ("token", "state", "requestor", "number", "YYMM", "card", "use")
 
@@ -95,3 +101,15 @@ def notification_line(notification: "TokenNotification") -> str:
         f"{known['position']:>4}  {known['changed_at']}  {token['token_reference_id'][:SHOWN_DIGITS]}  "
         f"{state(token)}  ({known['party']}: {known['cause']})  card {masked(token['pan_last_four'])}"
     )
+
+
+def why(code: ResponseCode, rpc: str, party: str, said_by: str = "") -> str:
+    """Why a change was refused, in a sentence's words. said_by: how one says in whose name one asks."""
+    if code == ResponseCode.NOT_PERMITTED_TO_CARD and rpc == "ResumeToken":
+        return f"the {party} has not suspended this token; only who did so resumes it{said_by}"
+    sentences = {
+        ResponseCode.INVALID_CARD: f"the {party} has no such token",
+        ResponseCode.NOT_PERMITTED_TO_CARD: f"this is not the {party}'s to change",
+        ResponseCode.TOKEN_NOT_IN_USE: "the token was deleted, or is not active yet",
+    }
+    return sentences.get(code, "nothing was changed")

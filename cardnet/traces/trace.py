@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+import cardnet.traces.switches as switches
 from cardnet.steps import STEPS, Step
 
 
@@ -31,6 +32,8 @@ class TracedStep:
 
     fields: what its message carried, by the protos' names, as text. iso8583: the field numbers of those that have one.
     start_ns, end_ns: nanoseconds since 1970 of the call that the step is an end of. fault: a gRPC status, or empty.
+    disturbed: what a fault switch did to the call, in words, or empty. arrived: whether the message is known to have
+    reached its receiver.
     """
 
     number: int
@@ -39,11 +42,27 @@ class TracedStep:
     start_ns: int
     end_ns: int
     fault: str = ""
+    disturbed: str = ""
+    arrived: bool = True
 
     @property
     def step(self) -> Step:
         """The row of the table of steps."""
         return STEPS[self.number - 1]
+
+    @property
+    def explained(self) -> bool:
+        """Whether the call failed because of what a fault switch did to it."""
+        return switches.explains(self.disturbed, self.fault, self._took_ms)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether a fault switch let the call fail before anybody was asked."""
+        return switches.unsent(self.disturbed, self.fault, self._took_ms)
+
+    @property
+    def _took_ms(self) -> float:
+        return (self.end_ns - self.start_ns) / 1e6
 
     def by_label(self) -> dict[str, tuple[str, str]]:
         """Name and value of each field, by "DE2" or the field's own name."""
@@ -83,8 +102,8 @@ class Trace:
     def from_json(cls, text: str) -> "Trace":
         """Read what `to_json` wrote."""
         document = json.loads(text)
-        names = ("number", "fields", "iso8583", "start_ns", "end_ns", "fault")
-        steps = [TracedStep(**{name: step[name] for name in names}) for step in document["steps"]]
+        names = ("number", "fields", "iso8583", "start_ns", "end_ns", "fault", "disturbed", "arrived")
+        steps = [TracedStep(**{name: step[name] for name in names if name in step}) for step in document["steps"]]
         return cls(document["trace_id"], steps, document["missing"])
 
     def _document(self, step: TracedStep) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+"""Measures what recording costs, on and off side by side: `python -m bench.recording`, or `make bench`.
+
+What is sent goes nowhere here: the collector is another process in earnest, and its time is its own.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from unittest.mock import patch
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from bench.host import new_cards
+from bench.load import NotApproved, Purchases, measure
+from cardnet.identity import PROGRAMS
+from cardnet.recorder import Ended, Recorder
+from cardnet.testing import LocalNetwork
+from cardnet.traces.collector import Collector
+from cardnet.v1.merchant_pb2_grpc import MerchantStub
+
+IN_FLIGHT = (1, 8, 64)
+GOAL_RECORD_US, GOAL_ALL_US = 5.0, 60.0
+
+
+class Nowhere(Collector):
+    """Takes spans and keeps none."""
+
+    async def export(self, data: bytes) -> None:
+        pass
+
+
+class Till:
+    """A network of which one kind of recording is measured, and who pays there."""
+
+    def __init__(self, network: LocalNetwork, cards: Sequence[str]) -> None:
+        self._pay, self._purchases = MerchantStub(network.channel("merchant")).Checkout, Purchases(cards)
+
+    async def cpu_us(self, in_flight: int, seconds: float) -> float:
+        """This process's CPU time per authorisation."""
+        parties = {"all": [os.getpid()]}
+        return (await measure(self._pay, self._purchases, in_flight, seconds, parties)).cpu_us["all"]
+
+    async def one(self) -> list[tuple[str, Ended]]:
+        """What each service records of one authorisation."""
+        recorded: list[tuple[str, Ended]] = []
+        with patch.object(Recorder, "record", lambda recorder, ended: recorded.append((recorder._service, ended))):
+            await self._pay(self._purchases.next())
+        return recorded
+
+
+def main() -> int:
+    """Run the bench; 0 when all was measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench.recording", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=6, help="rounds to take medians over (6)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each is measured in a round (2)")
+    options = parser.parse_args()
+    problem = ""
+    try:
+        uvloop.run(_run(options.rounds, options.seconds))
+    except* NotApproved as problems:
+        problem = str(problems.exceptions[0])
+    if problem:
+        print(f"bench: error: {problem}", file=sys.stderr)
+    return 2 if problem else 0
+
+
+async def _run(rounds: int, seconds: float) -> None:
+    async with AsyncExitStack() as ends:
+        tills = {name: await _till(ends, name) for name in ("off", "on")}
+        parts = _parts(await tills["on"].one(), rounds)
+        used: dict[tuple[str, int], list[float]] = {(name, many): [] for name in tills for many in IN_FLIGHT}
+        for number in range(rounds):
+            for many in IN_FLIGHT:
+                for name in sorted(tills, reverse=number % 2 == 1):  # neither always follows the other
+                    used[name, many].append(await tills[name].cpu_us(many, seconds))
+    _show(parts, used)
+
+
+async def _till(ends: AsyncExitStack, name: str) -> Till:
+    settings = {program: {"tracing": "1" if name == "on" else "0"} for program in PROGRAMS}
+    network = LocalNetwork(in_process=True, settings=settings)
+    network.collector = Nowhere()
+    await ends.enter_async_context(network)
+    return Till(network, await new_cards(network))
+
+
+def _parts(recorded: Sequence[tuple[str, Ended]], rounds: int) -> dict[str, list[float]]:
+    """CPU time in microseconds of taking one call, and of writing all spans of one authorisation as bytes."""
+    by_service: dict[str, list[Ended]] = {}
+    for service, ended in recorded:
+        by_service.setdefault(service, []).append(ended)
+    recorders = {name: Recorder(name, [Nowhere()]) for name in by_service}
+    first, ended = recorders[recorded[0][0]], recorded[0][1]
+
+    def take() -> None:
+        first.record(ended)
+        first._queue.clear()
+
+    def write() -> None:
+        for name, calls in by_service.items():
+            recorders[name]._encode(calls)
+
+    return {
+        f"Recorder.record, a call (goal: {GOAL_RECORD_US:.0f})": _timed(take, 20_000, rounds),
+        f"writing {len(recorded)} spans, an authorisation": _timed(write, 500, rounds),
+    }
+
+
+def _timed(work: Callable[[], None], times: int, rounds: int) -> list[float]:
+    found = []
+    for _ in range(rounds):
+        began = time.process_time_ns()
+        for _ in range(times):
+            work()
+        found.append((time.process_time_ns() - began) / times / 1e3)
+    return found
+
+
+def _show(parts: dict[str, list[float]], used: dict[tuple[str, int], list[float]]) -> None:
+    table = Table("CPU time, microseconds", "off", "on", f"recording (goal: {GOAL_ALL_US:.0f})")
+    for name, found in parts.items():
+        table.add_row(name, "", "", _spread(found))
+    for many in IN_FLIGHT:
+        off, on = used["off", many], used["on", many]
+        between = [with_ - without for with_, without in zip(on, off, strict=True)]
+        table.add_row(f"an authorisation, {many} in flight", _spread(off), _spread(on), _spread(between))
+    Console(width=110).print(table)
+
+
+def _spread(found: Sequence[float]) -> str:
+    """Median, least and greatest."""
+    digits = 2 if max(found) < 10 else 0
+    return f"{statistics.median(found):.{digits}f} ({min(found):.{digits}f} to {max(found):.{digits}f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""One trace as the archive keeps it: its spans as bytes, which take a third of what they take once they are read."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+
+from cardnet.traces.masking import mask, may_hold_card_number
+from cardnet.traces.spans import call_of, has_steps, was_answered
+
+MOST_SPANS = 1_000
+"""Spans kept of one trace. A payment has a dozen; somebody else's trace may have more."""
+
+MOST_TRACE_BYTES = 1024 * 1024
+"""How much memory one trace may take: whoever looks at it reads all of it."""
+
+TRACE_OVERHEAD_BYTES, SPAN_OVERHEAD_BYTES = 2_500, 150
+"""What a trace and a span take besides their bytes, measured: the objects, the line of the list."""
+
+
+MOST_FRAME_BYTES, MOST_NAME = 4_096, 100
+"""The longest frame that is kept, and the longest name of who sent it."""
+
+
+class Sender(NamedTuple):
+    """Who sent a span. frame: its ResourceSpans as it came, without spans. service: the resource's own name for it."""
+
+    frame: bytes
+    service: str
+
+
+def frame_of(resource: ResourceSpans, scope: ScopeSpans) -> bytes:
+    """What a span came in: the resource and the scope, by which another receiver knows where it is from."""
+    frame = ResourceSpans(resource=resource.resource, schema_url=resource.schema_url)
+    frame.scope_spans.add(scope=scope.scope, schema_url=scope.schema_url)
+    data = frame.SerializeToString()
+    if len(data) > MOST_FRAME_BYTES:
+        return b""  # else senders of long ones would fill the memory
+    if may_hold_card_number(data):
+        mask(frame)
+        return frame.SerializeToString()
+    return data
+
+
+def spans_in(data: TracesData, hear: Callable[[ResourceSpans], None]) -> Iterator[tuple[Sender, Span] | None]:
+    """The spans, each with who sent it; None for each resource and scope, and for a span that belongs to no trace.
+
+    hear: is told of each resource.
+    """
+    for resource in data.resource_spans:
+        hear(resource)
+        yield None
+        for scope in resource.scope_spans:
+            yield None
+            if scope.spans:
+                sender = sender_of(frame_of(resource, scope))
+                yield from ((sender, span) if belongs(span) else None for span in scope.spans)
+
+
+def belongs(span: Span) -> bool:
+    """Whether a span's identifiers are as OTLP has them: else it belongs to no trace."""
+    return (
+        len(span.trace_id) == 16
+        and any(span.trace_id)
+        and len(span.span_id) == 8
+        and any(span.span_id)
+        and len(span.parent_span_id) <= 8
+    )
+
+
+@lru_cache(maxsize=256)
+def sender_of(frame: bytes) -> Sender:
+    """Who sent a span in such a frame. The same one for the same frame, so that a thousand spans share it."""
+    for attribute in ResourceSpans.FromString(frame).resource.attributes:
+        if attribute.key == "service.name":
+            return Sender(frame, attribute.value.string_value[:MOST_NAME])
+    return Sender(frame, "")
+
+
+class Kept:
+    """The spans of one trace, with who sent each of them."""
+
+    __slots__ = ("spans", "checked_out", "has_steps", "settled_at", "size", "_asked", "_answered")
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[Sender, bytes]] = []
+        self.checked_out = False
+        self.has_steps = False
+        self.settled_at: float | None = None
+        """When it was last read for the list, by the event loop's time; None for not yet."""
+        self.size = TRACE_OVERHEAD_BYTES
+        """About how many bytes of memory it takes."""
+        self._asked: set[bytes] = set()
+        self._answered: set[bytes] = set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the checkout has ended and each call that was answered has left its span at both ends.
+
+        A service sends its spans in the order in which they ended, so a server's span brings those of its own calls.
+        """
+        return self.checked_out and self._asked <= self._answered
+
+    def take(self, sender: Sender, data: bytes, span: Span) -> int:
+        """Keep a span; gives how many bytes it takes, 0 where there are too many already. data: the span as bytes."""
+        size = len(data) + SPAN_OVERHEAD_BYTES
+        if not self.spans or self.spans[-1][0] is not sender:
+            size += len(sender.frame)
+        if len(self.spans) >= MOST_SPANS or self.size + size > MOST_TRACE_BYTES:
+            return 0
+        self.spans.append((sender, data))
+        self.size += size
+        self._note(span)
+        return size
+
+    def read(self) -> list[Span]:
+        """Its spans, in the order in which they came."""
+        return [Span.FromString(data) for _, data in self.spans]
+
+    def traces_data(self) -> TracesData:
+        """Its spans as they came, those of one sender together."""
+        data = TracesData()
+        by_frame: dict[bytes, ResourceSpans] = {}
+        for sender, span in self.spans:
+            if sender.frame not in by_frame:
+                by_frame[sender.frame] = data.resource_spans.add()
+                by_frame[sender.frame].ParseFromString(sender.frame)
+            resource = by_frame[sender.frame]
+            scope = resource.scope_spans[0] if resource.scope_spans else resource.scope_spans.add()
+            scope.spans.add().ParseFromString(span)
+        return data
+
+    def _note(self, span: Span) -> None:
+        if span.kind == Span.SPAN_KIND_CLIENT:
+            if was_answered(span):
+                self._asked.add(span.span_id)
+        else:
+            self.checked_out = self.checked_out or call_of(span) == "Checkout"
+            self._answered.add(span.parent_span_id)
+        self.has_steps = self.has_steps or has_steps(span)

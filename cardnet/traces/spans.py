@@ -1,0 +1,190 @@
+"""Reads spans: which steps they tell of, and what should be there and is not.
+
+Anybody may have sent them, so nothing in them is believed to be as cardnet would write it.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.symbol_database import Default as SymbolDatabase
+from grpc import StatusCode
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from cardnet.cde.v1 import issuer_pb2, token_vault_pb2  # noqa: F401 - see _iso8583
+from cardnet.identity import MAY_CALL
+from cardnet.messages import iso8583_fields
+from cardnet.recorder import SERVED_BY
+from cardnet.steps import STEPS
+from cardnet.traces.switches import explains
+from cardnet.traces.trace import Trace, TracedStep
+from cardnet.v1 import acquirer_pb2, merchant_pb2, network_pb2  # noqa: F401 - see _iso8583
+
+
+def call_of(span: Span) -> str:
+    """The method that a span is of, without its service: "Checkout"."""
+    return span.name.rpartition("/")[2]
+
+
+def server_of(span: Span) -> str:
+    """The service whose call a span is of, either end: "merchant". Empty where it is not one of cardnet's."""
+    return SERVED_BY.get(span.name.strip("/").partition("/")[0], "")
+
+
+def was_answered(span: Span) -> bool:
+    """Whether a span is a caller's whose call was answered: then the span of who answered belongs beside it."""
+    return span.kind == Span.SPAN_KIND_CLIENT and not span.status.code and bool(server_of(span))
+
+
+def trace_of(trace_id: str, spans: Sequence[Span]) -> Trace:
+    """The steps that the spans tell of, in order, and what is missing."""
+    ours = [span for span in spans if f"/{span.name.strip('/')}" in MAY_CALL]
+    served = {span.parent_span_id for span in ours if span.kind == Span.SPAN_KIND_SERVER}
+    answered = {span.span_id for span in ours if was_answered(span) and not fault_of(span)}
+    steps = sorted((step for span in spans for step in _steps(span, served, answered)), key=lambda step: step.number)
+    return Trace(trace_id, _merged(steps), list(dict.fromkeys(_missing(spans, ours, served))))
+
+
+def _missing(spans: Sequence[Span], ours: Sequence[Span], served: Collection[bytes]) -> Iterator[str]:
+    """A sentence for each record that should be there and is not. A call that was made twice has two of one end."""
+    known = {span.span_id for span in spans}
+    for span in ours:
+        if span.kind == Span.SPAN_KIND_CLIENT and span.span_id not in served:
+            yield from _silent(span)
+        elif span.kind == Span.SPAN_KIND_SERVER and span.parent_span_id not in known and call_of(span) != "Checkout":
+            yield from _caller_silent(span)
+    if not any(call_of(span) == "Checkout" and span.kind != Span.SPAN_KIND_CLIENT for span in spans):
+        yield "the merchant's record of Checkout has not come: it has not ended, or the merchant may have been killed"
+
+
+def _silent(span: Span) -> Iterator[str]:
+    """Who was asked has left no record of it. A call that a fault switch let fail needs none."""
+    service, call = server_of(span), call_of(span)
+    fault = fault_of(span) or ("an error" if span.status.code else "")
+    took_ms = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
+    if not fault:
+        yield f"the {service} answered {call}, but its own record of that has not come: it may have been killed since"
+    elif not explains(_known(span).get("cardnet.fault", ""), fault, took_ms):
+        cause = _CAUSES.get(fault, "its own record of that has not come")
+        yield f"the {service} did not answer {call}: {fault}; {cause}"
+
+
+_CAUSES = {
+    "UNAVAILABLE": "it may have been killed, or could not be reached",
+    "DEADLINE_EXCEEDED": "it may be slow, paused or killed",
+    "CANCELLED": "whoever asked has not waited for it",
+}
+
+
+def _caller_silent(span: Span) -> Iterator[str]:
+    """Who asked has left no record of it. Nobody does who is no service of the network, such as an operator."""
+    callers = MAY_CALL[f"/{span.name.strip('/')}"] & set(SERVED_BY.values())
+    if len(callers) == 1:
+        (caller,) = callers
+        yield f"the {caller} asked {call_of(span)}, but its own record of that has not come: it may have been killed"
+
+
+def fault_of(span: Span) -> str:
+    """The gRPC status that a span tells of, such as "UNAVAILABLE"; empty for OK, and for what is no gRPC status."""
+    for attribute in span.attributes:
+        if attribute.key == "rpc.response.status_code":
+            said = attribute.value.string_value
+            return said if said in _FAULTS else ""
+    return ""
+
+
+def has_steps(span: Span) -> bool:
+    """Whether a span tells of one of the nine steps."""
+    return any(
+        attribute.key in ("cardnet.request.step", "cardnet.response.step") and attribute.value.string_value in _NUMBERS
+        for attribute in span.attributes
+    )
+
+
+def _known(span: Span) -> dict[str, str]:
+    """A span's attributes that are texts, by name."""
+    return {attribute.key: attribute.value.string_value for attribute in span.attributes}
+
+
+def _steps(span: Span, served: Collection[bytes], answered: Collection[bytes]) -> list[TracedStep]:
+    known = _known(span)
+    return [
+        TracedStep(
+            number=_NUMBERS[known[f"cardnet.{end}.step"]],
+            fields=_fields(known.get(f"cardnet.{end}.fields", "")),
+            iso8583=_iso8583(span.name[:200], end),
+            start_ns=span.start_time_unix_nano,
+            end_ns=span.end_time_unix_nano,
+            fault=fault_of(span),
+            # It is the caller's span that tells, whose request is disturbed; the answer is another's step.
+            disturbed=known.get("cardnet.fault", "") if span.kind == Span.SPAN_KIND_CLIENT else "",
+            arrived=_arrived(span, end, served, answered),
+        )
+        for end in ("request", "response")
+        if known.get(f"cardnet.{end}.step") in _NUMBERS
+    ]
+
+
+def _arrived(span: Span, end: str, served: Collection[bytes], answered: Collection[bytes]) -> bool:
+    """Whether the message is known to have reached its receiver, which each end knows of what came to it.
+
+    served: the callers' spans whose calls were taken on, by who was asked. answered: those that got an answer.
+    """
+    if span.kind == Span.SPAN_KIND_CLIENT and end == "request":
+        return span.span_id in served or span.span_id in answered
+    if span.kind == Span.SPAN_KIND_SERVER and end == "response" and call_of(span) != "Checkout":
+        return span.parent_span_id in answered
+    return True
+
+
+_FAULTS = {code.name for code in StatusCode} - {"OK"}
+_NUMBERS = {str(step.number): step.number for step in STEPS}
+
+
+def _fields(text: str) -> dict[str, str]:
+    """The fields that a span tells of; none if it does not tell them as cardnet does."""
+    try:
+        fields = json.loads(text)
+        return {_sound(name): _sound(str(value)) for name, value in fields.items()} if isinstance(fields, dict) else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _sound(text: str) -> str:
+    """The text without half characters, which JSON may bring and nothing can write."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _merged(steps: list[TracedStep]) -> list[TracedStep]:
+    """The two ends of a step that is both, as one."""
+    merged: list[TracedStep] = []
+    for step in steps:
+        if merged and merged[-1].number == step.number:
+            last = merged.pop()
+            step = TracedStep(
+                step.number,
+                {**last.fields, **step.fields},
+                {**last.iso8583, **step.iso8583},
+                last.start_ns,
+                step.end_ns,
+                last.fault or step.fault,
+                arrived=last.arrived or step.arrived,
+                disturbed=last.disturbed or step.disturbed,
+            )
+        merged.append(step)
+    return merged
+
+
+@lru_cache(maxsize=256)  # looking up costs more than all else that reading a span does
+def _iso8583(name: str, end: str) -> dict[str, int]:
+    # Only messages whose generated code was imported are found: hence the imports above.
+    service, _, method = name.partition("/")
+    if service not in SERVED_BY:  # the pool has others' messages too, and those have no rules
+        return {}
+    try:
+        found = SymbolDatabase().pool.FindMethodByName(f"{service}.{method}")
+    except KeyError:
+        return {}
+    kind: Descriptor = found.input_type if end == "request" else found.output_type
+    return iso8583_fields(kind)

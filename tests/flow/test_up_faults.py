@@ -1,0 +1,70 @@
+"""`cardnet up --faults` as a user starts it: what is stopped on purpose is no accident."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from up import Up
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Up]:
+    running = Up("--faults", "--no-web", "--console-port", "0")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def console(running: Up) -> Iterator[httpx.Client]:
+    origin = running.facts["console"]
+    with httpx.Client(base_url=origin, headers={"origin": origin}, timeout=60) as client:
+        yield client
+
+
+def word(console: httpx.Client, service: str) -> str:
+    return str(console.get("/topology.json").json()[service]["word"])
+
+
+def pull(console: httpx.Client, service: str, action: str) -> None:
+    assert console.post(f"/topology/services/{service}", data={"action": action}).status_code == 303
+
+
+def test_a_service_is_stopped_and_started_without_complaint_and_watched_again_afterwards(
+    running: Up, console: httpx.Client
+) -> None:
+    pull(console, "issuer", "stop")
+    assert word(console, "issuer") == "stopped"
+    unpaid = running.pay("--card", "approved", "--amount", "1.00")  # nobody vouches for the card
+    assert (unpaid.returncode, unpaid.stdout) == (2, "")
+    assert unpaid.stderr.startswith("cardnet: error: the issuer cannot be reached or cannot answer now. No payment ")
+    pull(console, "issuer", "start")
+    assert word(console, "issuer") == "serving"
+
+    os.kill(running.facts["pids"]["acquirer"], signal.SIGKILL)
+    # The first complaint of all is of the acquirer: the issuer was stopped on purpose.
+    assert running.process.stderr
+    origin = running.facts["console"]
+    said = running.process.stderr.readline()
+    assert said.startswith("cardnet: error: the acquirer ended (SIGKILL")
+    assert said.endswith(f"To have it back, start it at {origin}/topology\n")
+    assert word(console, "acquirer") == "ended"
+
+    pull(console, "acquirer", "start")
+    assert word(console, "acquirer") == "serving"
+    assert running.process.poll() is None
+
+
+def test_pulling_a_lever_twice_is_no_mistake(console: httpx.Client) -> None:
+    for action, state in (("pause", "paused"), ("resume", "serving"), ("stop", "stopped"), ("start", "serving")):
+        pull(console, "tsp", action)
+        pull(console, "tsp", action)
+        assert word(console, "tsp") == state
+
+
+def test_all_ends_with_a_service_paused_and_another_stopped(running: Up, console: httpx.Client) -> None:
+    pull(console, "issuer", "pause")
+    pull(console, "network", "stop")
+    code, said = running.stop(signal.SIGINT)
+    assert (code, said) == (0, "")

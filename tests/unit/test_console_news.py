@@ -1,0 +1,198 @@
+"""What a page is told while authorisations come: exact counts, few messages, and an end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from told import recorded, trace_id
+
+from cardnet.console.news import EVERY_S, MOST_LINES, MOST_LISTENERS
+from cardnet.console.served import ServedConsole
+from cardnet.console.site import Console
+from cardnet.testing.ports import Ports
+from cardnet.traces.archive import Archive
+
+MANY, AT_ONCE = 4_000, 50
+
+
+@pytest.fixture
+def archive() -> Archive:
+    return Archive()
+
+
+@pytest_asyncio.fixture
+async def console(archive: Archive) -> AsyncIterator[ServedConsole]:
+    ports = Ports()
+    console = ServedConsole(Console(archive), ports.take())
+    await console.open()
+    yield console
+    await console.close()
+    ports.release()
+
+
+@pytest_asyncio.fixture
+async def browser(console: ServedConsole) -> AsyncIterator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=console.origin, timeout=30, limits=limits) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def listening(browser: httpx.AsyncClient, query: str = "") -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    """The messages of one who listens."""
+    async with browser.stream("GET", f"/events?{query}") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+
+        async def messages() -> AsyncIterator[dict[str, Any]]:
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+        yield messages()
+
+
+async def feed(archive: Archive, many: int) -> None:
+    for first in range(1, many + 1, 2 * AT_ONCE):
+        await archive.take(recorded(range(first, first + AT_ONCE)))
+        await archive.take(recorded(range(first + AT_ONCE, first + 2 * AT_ONCE), code="51"))
+        await asyncio.sleep(0)  # others' turn, as a network's sockets would let them have it
+
+
+async def settled(archive: Archive, messages: AsyncIterator[dict[str, Any]], seen: int) -> list[dict[str, Any]]:
+    told = []
+    async for message in messages:
+        told.append(message)
+        if message["counts"]["seen"] == seen:
+            return told
+    raise AssertionError("the stream ended")
+
+
+@pytest.mark.parametrize(("query", "matching"), [("", MANY), ("outcome=refused", MANY // 2), ("code=05", 0)])
+async def test_of_thousands_all_are_counted_and_only_the_newest_are_shown(
+    archive: Archive, browser: httpx.AsyncClient, query: str, matching: int
+) -> None:
+    now = asyncio.get_running_loop().time
+    async with listening(browser, query) as messages:
+        began = now()
+        assert (await anext(messages))["counts"]["seen"] == 0
+        feeding = asyncio.create_task(feed(archive, MANY))
+        told = await settled(archive, messages, MANY)
+        await feeding
+        assert len(told) <= (now() - began) / EVERY_S + 1
+    assert told[-1]["counts"] == {
+        "seen": MANY,
+        "approved": MANY // 2,
+        "refused": MANY // 2,
+        "unanswered": 0,
+        "lost": 0,
+    }
+    assert sum(message["matched"] for message in told) == matching
+    assert max(len(message["lines"]) for message in told) == min(MOST_LINES, matching)
+    if matching:
+        assert told[-1]["lines"][0]["id"] == trace_id(MANY)
+
+
+async def test_who_begins_to_listen_is_told_what_came_while_the_page_was_loading(
+    archive: Archive, browser: httpx.AsyncClient
+) -> None:
+    await archive.take(recorded(range(1, 40)))
+    async with listening(browser) as messages:
+        first = await anext(messages)
+    assert [line["id"] for line in first["lines"]] == [trace_id(number) for number in range(39, 39 - MOST_LINES, -1)]
+    assert first["matched"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "matched"),
+    [
+        *(("after=4", "", 35), ("after=4&outcome=refused", "", 15), ("after=39", "", 0), ("after=4", "30", 9)),
+        *(("after=1000", "", 39), ("after=", "", 0), ("after=²", "", 0), ("after=-1", "", 0), ("", "x", 0)),
+    ],
+)
+async def test_who_connects_again_is_told_how_many_came_meanwhile(
+    archive: Archive, browser: httpx.AsyncClient, query: str, header: str, matched: int
+) -> None:
+    await archive.take(recorded(range(1, 25)))
+    await archive.take(recorded(range(25, 40), code="51"))
+    async with browser.stream("GET", f"/events?{query}", headers={"last-event-id": header} if header else {}) as answer:
+        lines = [line async for line in until_told(answer)]
+    assert json.loads(lines[-1].removeprefix("data: "))["matched"] == matched
+    assert "id: 39" in lines
+
+
+async def until_told(answer: httpx.Response) -> AsyncIterator[str]:
+    async for line in answer.aiter_lines():
+        yield line
+        if line.startswith("data: "):
+            return
+
+
+async def test_an_authorisation_of_which_more_comes_is_told_again_and_counted_once(
+    archive: Archive, browser: httpx.AsyncClient
+) -> None:
+    async with listening(browser) as messages:
+        await anext(messages)
+        await archive.take(recorded([1], code=""))
+        first = await anext(messages)
+        await archive.take(recorded([1], code="51"))
+        second = await anext(messages)
+    assert (first["matched"], second["matched"]) == (1, 0)
+    assert [line["id"] for line in second["lines"]] == [trace_id(1)]
+    assert second["counts"]["seen"] == 1
+
+
+async def test_a_line_is_escaped(archive: Archive, browser: httpx.AsyncClient) -> None:
+    async with listening(browser) as messages:
+        await anext(messages)
+        await archive.take(recorded([1], merchant="<script>\u202e\n"))
+        line = (await anext(messages))["lines"][0]["html"]
+    assert "&lt;script&gt;" in line and "<script>" not in line and "\u202e" not in line
+
+
+async def test_when_the_console_closes_who_listens_is_let_go(
+    archive: Archive, console: ServedConsole, browser: httpx.AsyncClient
+) -> None:
+    async with listening(browser) as messages:
+        await anext(messages)
+        await asyncio.gather(console.close(), _end(messages))
+    assert not archive.on_entry
+
+
+async def test_who_goes_is_told_nothing_more(archive: Archive, browser: httpx.AsyncClient) -> None:
+    async with listening(browser) as messages:
+        await anext(messages)
+        assert len(archive.on_entry) == 1
+    async with asyncio.timeout(30):
+        while archive.on_entry:  # noqa: ASYNC110 - a list is no Event
+            await asyncio.sleep(0)
+
+
+async def test_there_is_an_end_to_how_many_are_told(archive: Archive, browser: httpx.AsyncClient) -> None:
+    streams = [browser.stream("GET", "/events") for _ in range(MOST_LISTENERS)]
+    for stream in streams:
+        assert (await stream.__aenter__()).status_code == 200
+    assert len(archive.on_entry) == MOST_LISTENERS
+    async with browser.stream("GET", "/events") as one_more:
+        assert one_more.status_code == 503
+    for stream in streams:
+        await stream.__aexit__(None, None, None)
+
+
+async def test_a_filter_that_cannot_be_is_refused_by_field_and_rule(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("/events?code=5")
+    assert (answer.status_code, answer.json()["field"]) == (400, "code")
+
+
+async def test_who_asks_for_the_head_alone_is_not_told_news(archive: Archive, browser: httpx.AsyncClient) -> None:
+    assert (await browser.head("/events")).status_code == 200
+    assert not archive.on_entry
+
+
+async def _end(messages: AsyncIterator[dict[str, Any]]) -> None:
+    async for _ in messages:
+        pass
