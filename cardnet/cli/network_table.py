@@ -61,4 +61,4 @@ def _seen_there(network: LocalNetwork) -> str:
 def _store(network: LocalNetwork) -> tuple[str, str, Text]:
     if network.store is None:
         return "  store", "as set", Text("a store of yours for each service")
-    return "  store", "unix socket", Text(f"{network.store.server} · AOF always · a user for each service")
+    return "  store", "unix socket", Text(f"{network.store.server} · AOF always · a user each")
