@@ -8,25 +8,22 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
+from console_visit import PAGE, browser_at
 from page_words import line_of, step, words
 from patience import patient
 from told import asked, recorded, trace_id
 
-from cardnet.console.served import ServedConsole
 from cardnet.console.site import Console
 from cardnet.env import Env
 from cardnet.stage import Stage
 from cardnet.test_cards import test_card as known_card
 from cardnet.testing import LocalNetwork
 from cardnet.testing.payment import Payment
-from cardnet.testing.ports import Ports
 from cardnet.traces.archive import Archive
 from cardnet.traces.trace import Trace
 from cardnet.triggers import trigger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PAGE = {"accept": "text/html"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -55,13 +52,9 @@ async def wrong_merchant(network: LocalNetwork) -> Trace:
 @pytest_asyncio.fixture(loop_scope="module")
 async def alone() -> AsyncIterator[tuple[Archive, httpx.AsyncClient]]:
     """A console over an archive that a test fills, and a browser at it."""
-    archive, ports = Archive(), Ports()
-    console = ServedConsole(Console(archive), ports.take())
-    await console.open()
-    async with httpx.AsyncClient(base_url=console.origin, timeout=30, headers=PAGE) as browser:
+    archive = Archive()
+    async with browser_at(Console(archive)) as browser:
         yield archive, browser
-    await console.close()
-    ports.release()
 
 
 async def test_the_list_says_of_each_what_it_came_to_and_who_decided(

@@ -3,26 +3,22 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 import pytest_asyncio
+from console_visit import PAGE, browser_at
 from page_words import words
 from patience import patient
 
 from cardnet.cli import collected
-from cardnet.console.served import ServedConsole
 from cardnet.console.site import Console
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.testing import LocalNetwork
 from cardnet.testing.payment import Payment
-from cardnet.testing.ports import Ports
 from cardnet.traces.archive import Archive
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PAGE = {"accept": "text/html"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -40,18 +36,6 @@ async def browser(network: LocalNetwork) -> AsyncIterator[httpx.AsyncClient]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def approved(network: LocalNetwork) -> Payment:
     return await network.checkout(await network.save_card("approved"), "12.40 USD")
-
-
-@asynccontextmanager
-async def browser_at(console: Console) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser at a console that is served for it alone."""
-    ports = Ports()
-    served = ServedConsole(console, ports.take())
-    await served.open()
-    async with httpx.AsyncClient(base_url=served.origin, timeout=30, headers=PAGE) as browser:
-        yield browser
-    await served.close()
-    ports.release()
 
 
 def current(page: str) -> list[str]:
