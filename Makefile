@@ -4,6 +4,12 @@ BIN := .venv/bin
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 DEMO := docker compose --project-name cardnet-demo
 
+# Bytecode may be kept: pytest rewrites every test module, which else each of its processes does for itself, every time.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Whoever has run out of tests takes some of another's: so each module's network is started once, or nearly so.
+SHARED := --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench compose-demo test-containers test-browser engine setup protos format clean
 
@@ -15,7 +21,7 @@ demo: setup  ## five services, a few payments, the nine steps on the screen
 	@$(BIN)/cardnet demo
 
 test: setup  ## the whole test suite
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 3 $(SHARED)
 
 check: setup  ## layout, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet .
@@ -23,10 +29,11 @@ check: setup  ## layout, lint, types and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet tests/house
 
-bench: setup  ## measure what an authorisation costs, its recording, and what the token service provider
+bench: setup  ## measure what an authorisation costs, its recording, the token service provider, and the live list
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.recording
 	@$(BIN)/python -m bench.vault
+	@$(BIN)/python -m bench.console --if-possible
 
 compose-demo: engine  ## the same network in containers, and the demo in it; then all of it is removed
 	@$(DEMO) build
@@ -38,7 +45,7 @@ test-containers: setup engine  ## the image, the compose file and real Redis on 
 
 test-browser: setup  ## both ways from a browser to the network, in a real Chromium
 	@$(BIN)/python tools/browser.py
-	@$(BIN)/python -m pytest -n 2 tests/browser
+	@$(BIN)/python -m pytest -n 2 $(SHARED) tests/browser
 
 engine:  # Docker with Compose, or a sentence about what is missing
 	@docker --version >/dev/null 2>&1 || \

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bench.child import Child
 from bench.load import Purchases, Sample, measure
 from bench.wire import UnaryClient
 from cardnet.v1.merchant_pb2 import CheckoutResponse
+
+R = TypeVar("R")
 
 ROWS = {
     "five": "(a) five processes",
@@ -72,7 +75,7 @@ async def start_times(times: int) -> list[dict[str, float]]:
     return found
 
 
-def turned(names: Sequence[str], by: int) -> list[str]:
+def turned(names: Sequence[R], by: int) -> list[R]:
     """Each round begins with another row, so that none always follows the same one."""
     start = by % len(names)
     return [*names[start:], *names[:start]]

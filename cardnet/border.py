@@ -21,7 +21,8 @@ from cardnet.call import Call, TraceContext, current
 from cardnet.env import Env
 from cardnet.errors import Fault, Malformed, Overloaded
 from cardnet.identity import Door, admit
-from cardnet.recorder import Ended, Recorder
+from cardnet.recorder import Recorder
+from cardnet.span import Ended
 from cardnet.status import status_of
 from cardnet.stream import Stream, stopping
 

@@ -16,7 +16,8 @@ from cardnet import messages
 from cardnet.call import Call, TraceContext, current
 from cardnet.env import Env
 from cardnet.errors import Fault, Malformed, NotPermitted, TimedOut, Unauthenticated, Unavailable
-from cardnet.recorder import Ended, Records
+from cardnet.recorder import Records
+from cardnet.span import Ended
 from cardnet.status import status_of
 from cardnet.wire import Link
 

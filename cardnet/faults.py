@@ -16,7 +16,7 @@ from grpc import StatusCode
 
 from cardnet.errors import InvalidField, NotFound
 from cardnet.identity import MAY_CALL
-from cardnet.recorder import SERVED_BY
+from cardnet.span import SERVED_BY
 
 Kind = Literal["latency", "drop request", "drop answer", "duplicate", "error"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -11,7 +11,8 @@ from grpc import StatusCode
 from cardnet.border import DELIVERED_BEFORE
 from cardnet.errors import Fault, NotPermitted, Overloaded, Unauthenticated, Unavailable
 from cardnet.faults import Reading, Switch
-from cardnet.recorder import Ended, Records
+from cardnet.recorder import Records
+from cardnet.span import Ended
 from cardnet.status import fault_of
 from cardnet.wire import Link, fault_on_the_wire
 
@@ -61,16 +62,21 @@ class Faulty:
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_s
         if switch.kind == "latency":
-            await asyncio.sleep(min(switch.latency_ms / 1000, timeout_s))
+            await _pass(min(switch.latency_ms / 1000, timeout_s))
         elif switch.kind != "drop request":
             # Whatever the first delivery brings, its caller does not get to see it.
             with suppress(Fault):
                 await ask(timeout_s)
         left_s = ends - loop.time()
         if switch.kind in ("drop request", "drop answer") or left_s <= 0:
-            await asyncio.sleep(max(0.0, left_s))
+            await _pass(max(0.0, left_s))
             raise fault_of(StatusCode.DEADLINE_EXCEEDED, None, self._neighbour)
         return await ask(left_s)
+
+
+async def _pass(seconds: float) -> None:
+    """Let time pass."""
+    await asyncio.sleep(seconds)
 
 
 class _Delivery:

@@ -3,8 +3,9 @@
 The rules are read from the protos' own field options once for each message type and kept as a plan.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -19,6 +20,9 @@ M = TypeVar("M", bound=Message)
 MAX_BYTES = 16 * 1024
 """The largest request that a service takes."""
 
+MOST_SHOWN = 32
+"""Of a field with many values so many are shown. More than any enumeration has, of which a message lists some."""
+
 
 class _Field(NamedTuple):
     name: str
@@ -28,6 +32,19 @@ class _Field(NamedTuple):
     repeated: bool
     message: bool
     iso8583: int
+    secret: bool
+
+
+Hide = Callable[[Any], object]
+"""Makes one field of a message such as anybody may read."""
+
+
+class _Secrets(NamedTuple):
+    """What is secret in one message, or in one within it: how to come to that, its texts, and what hides the rest."""
+
+    holder: Callable[[Any], Any] | None
+    texts: tuple[tuple[str, Shown], ...]
+    others: tuple[Hide, ...]
 
 
 def parse(kind: type[M], data: bytes) -> M:
@@ -61,6 +78,24 @@ def show(message: Message) -> dict[str, str]:
     return shown
 
 
+def masked(message: Message) -> bytes:
+    """The message as bytes that anybody may read: whoever parses them and shows them sees what `show` shows.
+
+    Costs a quarter of what text costs.
+    """
+    copy = type(message)()
+    copy.CopyFrom(message)
+    copy.DiscardUnknownFields()  # type: ignore[attr-defined]
+    for holder, texts, others in _secrets(message.DESCRIPTOR):
+        within = holder(copy) if holder else copy
+        for name, shown in texts:
+            if value := getattr(within, name):
+                setattr(within, name, shown(value))
+        for hide in others:
+            hide(within)
+    return copy.SerializeToString()
+
+
 def iso8583_fields(kind: Descriptor) -> dict[str, int]:
     """The ISO 8583 field that carries each field of a message type; those that none carries are left out."""
     fields: dict[str, int] = {}
@@ -73,7 +108,7 @@ def iso8583_fields(kind: Descriptor) -> dict[str, int]:
 
 
 def _check_fields(message: Message) -> None:
-    for name, rule, _, required, repeated, nested, _ in _plan(message.DESCRIPTOR):
+    for name, rule, _, required, repeated, nested, _, _ in _plan(message.DESCRIPTOR):
         if nested:
             _check_nested(message, name, repeated, required)
             continue
@@ -114,7 +149,7 @@ def _show(message: Message, into: dict[str, str]) -> None:
             elif found:
                 _show(found[0], into)
         elif value := getattr(message, name):
-            into[name] = ", ".join(map(shown, value)) if repeated else shown(value)
+            into[name] = ", ".join(map(shown, value[:MOST_SHOWN])) if repeated else shown(value)
 
 
 @cache
@@ -134,8 +169,49 @@ def _planned(field: FieldDescriptor) -> _Field:
     check, shown = rule.check, rule.shown
     if field.enum_type is not None:
         check, shown = _enum_check(field.enum_type), _enum_shown(field.enum_type)
-    repeated = field.is_repeated
-    return _Field(field.name, check, shown, option.required, repeated, field.message_type is not None, option.iso8583)
+    message = field.message_type is not None
+    return _Field(
+        field.name, check, shown, option.required, field.is_repeated, message, option.iso8583, secret=rule.secret
+    )
+
+
+@cache
+def _secrets(kind: Descriptor) -> tuple[_Secrets, ...]:
+    return tuple(_secrets_in(kind))
+
+
+def _secrets_in(kind: Descriptor, within: str = "") -> Iterator[_Secrets]:
+    plans = _plan(kind)
+    texts = tuple((plan.name, plan.shown) for plan in plans if plan.secret and _is_text(kind, plan))
+    others = tuple(filter(None, (_hide(kind, plan) for plan in plans)))
+    if texts or others:
+        yield _Secrets(attrgetter(within) if within else None, texts, others)
+    for plan in plans:
+        if plan.message and not plan.repeated:
+            nested = kind.fields_by_name[plan.name].message_type
+            yield from _secrets_in(nested, f"{within}.{plan.name}".strip("."))
+
+
+def _is_text(kind: Descriptor, plan: _Field) -> bool:
+    return not plan.repeated and kind.fields_by_name[plan.name].type == FieldDescriptor.TYPE_STRING
+
+
+def _hide(kind: Descriptor, plan: _Field) -> Hide | None:
+    """What hides a field that is no single text: of many of a kind the number is shown, of bytes their length."""
+    if plan.message and plan.repeated:
+        return lambda message: [one.Clear() for one in getattr(message, plan.name)]
+    if not plan.secret or _is_text(kind, plan):
+        return None
+    if plan.repeated:
+        return lambda message: _put(getattr(message, plan.name), plan.shown)
+    assert kind.fields_by_name[plan.name].type == FieldDescriptor.TYPE_BYTES, (
+        f"{plan.name}: no way to hide such a field"
+    )
+    return lambda message: setattr(message, plan.name, bytes(len(getattr(message, plan.name))))
+
+
+def _put(values: Any, shown: Shown) -> None:
+    values[:] = [shown(value) for value in values]
 
 
 def _enum_check(kind: Any) -> Check:
@@ -146,7 +222,7 @@ def _enum_check(kind: Any) -> Check:
 
 def _enum_shown(kind: Any) -> Shown:
     names = {number: value.name.removeprefix(_prefix(kind.name)) for number, value in kind.values_by_number.items()}
-    return lambda value: str(names[value])
+    return lambda value: str(names.get(value, value))  # what is shown may be anybody's
 
 
 def _prefix(name: str) -> str:

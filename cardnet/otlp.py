@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from cardnet.span import BRIEF, TEXT
 from cardnet.wire import Link
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -18,6 +19,8 @@ def receivers(endpoints: str) -> list["OtlpSink"]:
 
 class CollectorSink:
     """Sends spans to the network's own collector, as somebody. Raises a Fault when it does not take them."""
+
+    form = BRIEF
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -35,6 +38,8 @@ class CollectorSink:
 
 class OtlpSink:
     """Sends spans to any receiver of OpenTelemetry's. Raises grpc.aio.AioRpcError when it does not take them."""
+
+    form = TEXT
 
     def __init__(self, endpoint: str) -> None:
         """endpoint: https://host:port, by the system's authorities; or http://host:port or host:port, in clear."""

@@ -5,6 +5,8 @@ import logging
 from collections import deque
 from typing import Protocol
 
+from cardnet.span import Form
+
 MOST_WAITING_BYTES = 8 * 1024 * 1024
 """What waits for a receiver at the most, some ten thousand spans; what comes while it is so far behind is lost."""
 
@@ -20,6 +22,9 @@ log = logging.getLogger("cardnet")
 class Sink(Protocol):
     """Where spans go: the bytes of a `TracesData`, which are those of an `ExportTraceServiceRequest`."""
 
+    form: Form
+    """How it wants the messages of steps."""
+
     async def export(self, spans: bytes) -> None: ...
 
 
@@ -29,6 +34,7 @@ class Outbox:
     def __init__(self, sink: Sink) -> None:
         """sink: how the log calls it is its `str`."""
         self._sink = sink
+        self.form = sink.form
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._bytes = 0
         self._sending: asyncio.Task[None] | None = None

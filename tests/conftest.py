@@ -3,16 +3,47 @@
 A test module that uses them runs on one event loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
 """
 
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from patience import patient
+from patience import TRACE_BEGINS_S, TRACE_S, patient
 from tap import Tap
 
-from cardnet.testing import LocalNetwork
+from cardnet.testing import LocalNetwork, remote
+from cardnet.testing import network as local
+from cardnet.traces import archive
 
 FROZEN_AT = "2026-01-15T09:00:00Z"
+
+MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - what is made there is made safely
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_folder() -> Iterator[None]:
+    """Where stores are that are thrown away: in memory, if this machine has such a place.
+
+    A store writes to its disk before it acknowledges anything, so that it survives its end; no test ends the machine.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ENOUGH_BYTES:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="cardnet-", dir=MEMORY) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def traces_are_waited_for() -> Iterator[None]:
+    """On a machine that stands still, what a service recorded comes later than the kit waits for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "BEGINS_WITHIN_S", TRACE_BEGINS_S)
+        for kit in (local, remote):
+            patch.setattr(kit, "TRACE_TIMEOUT_S", TRACE_S)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from cardnet.call import TraceContext
-from cardnet.recorder import Ended, Recorder
+from cardnet.recorder import Recorder
+from cardnet.span import TEXT, Ended, Form
 from cardnet.v1.acquirer_pb2 import SubmitPaymentRequest, SubmitPaymentResponse
 from cardnet.v1.merchant_pb2 import CheckoutRequest, CheckoutResponse
 from cardnet.v1.payment_pb2 import TokenData
@@ -17,7 +18,8 @@ START_NS, END_NS = 1_768_467_600_000_000_000, 1_768_467_600_004_000_000
 class Gathered:
     """A sink that keeps what comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: Form = TEXT) -> None:
+        self.form = form
         self.data: list[bytes] = []
 
     async def export(self, spans: bytes) -> None:
@@ -47,9 +49,9 @@ def submission(trace: int, *, server: bool, fault: str = "", span: str = "000000
     return Ended(SUBMIT, server, context, parent, START_NS, END_NS, asked, answer, fault)
 
 
-async def sent(service: str, ended: Sequence[Ended]) -> TracesData:
+async def sent(service: str, ended: Sequence[Ended], form: Form = TEXT) -> TracesData:
     """What a service sends of these calls."""
-    gathered = Gathered()
+    gathered = Gathered(form)
     recorder = Recorder(service, [gathered])
     for one in ended:
         recorder.record(one)

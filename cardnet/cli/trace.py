@@ -34,7 +34,7 @@ _ID = re.compile(r"[0-9a-f]{4,32}")
 @click.option("--all", "every_field", is_flag=True, help="Show every field of every message.")
 @click.option("--mermaid", "shape", flag_value="mermaid", help="Print a Mermaid sequence diagram.")
 @click.option("--svg", "shape", flag_value="svg", help="Print a sequence picture as SVG.")
-@click.option("--otlp", "shape", flag_value="otlp", help="Print the spans as they came, as OTLP's JSON.")
+@click.option("--otlp", "shape", flag_value="otlp", help="Print the spans, as OTLP's JSON.")
 @click.option("--collector", default="127.0.0.1:4317", show_default=True, metavar="HOST:PORT")
 @identities
 @as_json

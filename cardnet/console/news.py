@@ -6,13 +6,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from cardnet.console.authorisations import counts_of
+from cardnet.console.authorisations import SHOWN, counts_of
 from cardnet.console.pages import Pages
 from cardnet.problem import problem
 from cardnet.traces.archive import Archive
@@ -20,6 +21,15 @@ from cardnet.traces.entry import Entry, Filter
 
 MOST_LINES = 20
 """Lines in one message: the newest. Counts are of all."""
+
+LINES_PER_S = 10
+"""Lines told a second for as long as more come: nobody reads faster."""
+
+HANDFUL = 5
+"""Lines that are told together while more come than are told: each time, a page has to move its whole list."""
+
+MOST_KNOWN = 1_000
+"""Lines of which a page is told what becomes of them: the newest. It keeps fewer itself, unless they are marked."""
 
 EVERY_S = 0.25
 """How long after a message the next may follow."""
@@ -39,10 +49,15 @@ def routes(archive: Archive, pages: Pages, closing: asyncio.Event) -> list[Route
         return pages.part("line.html", entry=entry)
 
     def message(listener: Listener) -> str:
-        matched, entries = listener.take()
-        lines = [{"id": entry.trace_id, "html": line(entry)} for entry in entries]
-        told = {"counts": counts_of(archive), "matched": matched, "lines": lines}
-        return f"id: {archive.seen}\nevent: news\ndata: {json.dumps(told)}\n\n"
+        news = listener.take(asyncio.get_running_loop().time())
+        told = {
+            "counts": counts_of(archive),
+            "seen": news.seen,
+            "matched": news.matched,
+            "lines": [{"id": entry.trace_id, "html": line(entry)} for entry in news.lines],
+            "updates": [{"id": id_, "html": line(entry) if entry else ""} for id_, entry in news.updates.items()],
+        }
+        return f"id: {news.seen}\nevent: news\ndata: {json.dumps(told)}\n\n"
 
     async def messages(listener: Listener) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
@@ -62,6 +77,19 @@ def routes(archive: Archive, pages: Pages, closing: asyncio.Event) -> list[Route
     return [Route("/events", events)]
 
 
+class News(NamedTuple):
+    """What somebody who looks at the list is told at once."""
+
+    seen: int
+    """How many authorisations there had been when lines were last taken: of later ones the page was told nothing."""
+    matched: int
+    """How many matched since lines were last taken."""
+    lines: list[Entry]
+    """The newest of those, newest first."""
+    updates: dict[str, Entry | None]
+    """Lines that the page knew and that have changed, by trace; None where one is not wanted any more."""
+
+
 class Listener:
     """Somebody who looks at the list: what matched since it was last told, and the newest lines of it."""
 
@@ -71,28 +99,67 @@ class Listener:
         known: how many authorisations there were when the page was last told; what came since is counted, too.
         """
         self._archive, self._wanted, self._seen = archive, wanted, archive.seen
-        newest = reversed(archive.entries(wanted, MOST_LINES))
-        self._lines = OrderedDict((entry.trace_id, entry) for entry in newest)
+        shown = archive.entries(wanted, SHOWN)
+        self._lines = OrderedDict((entry.trace_id, entry) for entry in reversed(shown[:MOST_LINES]))
+        self._known = OrderedDict.fromkeys(entry.trace_id for entry in reversed(shown))
+        self._updates: dict[str, Entry | None] = {}
+        self._taken = archive.seen
+        self._room: Room | None = None
         self._matched = 0 if known is None else sum(map(wanted.matches, archive.entries(limit=_since(known, archive))))
         self._news = asyncio.Event()
 
     def told(self, entry: Entry) -> None:
-        """Take a line; the oldest goes when there are too many."""
+        """Take a line, or what became of one; the oldest goes when there are too many."""
         is_new, self._seen = self._archive.seen != self._seen, self._archive.seen
-        if self._wanted.matches(entry):
-            self._matched += is_new  # one of which more has come is not counted again
+        matches = self._wanted.matches(entry)
+        self._matched += is_new and matches  # one of which more has come is not counted again
+        if entry.trace_id in self._lines and not matches:
+            self._withdraw(entry.trace_id)
+        elif entry.trace_id in self._known and entry.trace_id not in self._lines:
+            self._updates[entry.trace_id] = entry if matches else None
+        elif matches:
             self._lines[entry.trace_id] = entry
             if len(self._lines) > MOST_LINES:
                 self._lines.popitem(last=False)
         self.wake()
 
-    def take(self) -> tuple[int, list[Entry]]:
-        """How many matched since the last time, and the newest of them, newest first."""
-        matched, lines = self._matched, list(reversed(self._lines.values()))
-        self._matched = 0
-        self._lines.clear()
-        self._news.clear()
-        return matched, lines
+    def take(self, now_s: float) -> News:
+        """What there is to tell; no lines while there is room for none: they wait for the next time.
+
+        That then comes by itself. Updates need no room: they move nothing. Nor do the first lines of all, of which
+        the page has most. now_s: the time by any clock that does not go back.
+        """
+        room = self._room.take(len(self._lines), now_s) if self._room else MOST_LINES
+        self._room = self._room or Room()
+        updates, self._updates = self._updates, {}
+        if self._lines and not room:
+            news = News(self._taken, 0, [], updates)
+        else:
+            self._taken = self._seen
+            news = News(self._seen, self._matched, list(reversed(self._lines.values()))[:room], updates)
+            self._matched = 0
+            self._lines.clear()
+            self._news.clear()
+        self._remember(news)
+        return news
+
+    def _withdraw(self, trace_id: str) -> None:
+        """One that waits to be told is not wanted any more. Of the first lines, the page may have it already."""
+        del self._lines[trace_id]
+        if trace_id in self._known:
+            self._updates[trace_id] = None
+        else:
+            self._matched = max(0, self._matched - 1)
+
+    def _remember(self, news: News) -> None:
+        for trace_id, entry in news.updates.items():
+            if entry is None:
+                self._known.pop(trace_id, None)  # should it be wanted again, it is a new line
+        for entry in reversed(news.lines):
+            self._known[entry.trace_id] = None
+            self._known.move_to_end(entry.trace_id)
+        while len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
 
     async def news(self, within_s: float) -> None:
         """Wait until there is any, or the time is over."""
@@ -111,6 +178,26 @@ class Listener:
     def leave(self) -> None:
         """Be told no more."""
         self._archive.on_entry.remove(self.told)
+
+
+class Room:
+    """How many lines may be told: a whole message's after a while of few, so that a short burst is listed in full."""
+
+    def __init__(self) -> None:
+        self._room, self._at_s = float(MOST_LINES), 0.0
+
+    def take(self, wanted: int, now_s: float) -> int:
+        """Of so many lines, how many there is room for: all, or a handful at least, or none as yet.
+
+        now_s: the time by any clock that does not go back.
+        """
+        self._room = min(MOST_LINES, self._room + LINES_PER_S * (now_s - self._at_s))
+        self._at_s = now_s
+        if self._room < min(wanted, HANDFUL):
+            return 0
+        taken = min(wanted, int(self._room))
+        self._room -= taken
+        return taken
 
 
 class _Stream(StreamingResponse):

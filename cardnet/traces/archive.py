@@ -12,10 +12,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from cardnet.errors import InvalidField, NotFound
 from cardnet.rounds import every
 from cardnet.traces.book import Book
+from cardnet.traces.carried import masked_bytes, tell_all
 from cardnet.traces.dropped import Dropped
 from cardnet.traces.entry import Entry, Filter, entry_of
 from cardnet.traces.kept import Kept, Sender, sender_of, spans_in
-from cardnet.traces.masking import masked_bytes
 from cardnet.traces.spans import trace_of
 from cardnet.traces.trace import Trace
 from cardnet.traces.unreadable import Unreadable
@@ -24,7 +24,7 @@ KEPT = 10_000
 """Traces kept; the oldest go first."""
 
 MOST_BYTES = 128 * 1024 * 1024
-"""About how much memory they may take; the oldest go first, too. A payment's trace takes 11 KiB."""
+"""About how much memory they may take; the oldest go first, too. A payment's trace takes 9 KiB."""
 
 AT_A_TIME = 100
 """Spans, what they stand in, and kilobytes of them, that are taken before somebody else has a turn."""
@@ -145,8 +145,10 @@ class Archive:
         return trace_of(trace_id, self._traces[trace_id].read())
 
     def spans(self, beginning: str) -> TracesData:
-        """The spans of a trace as they came, those of one sender together. NotFound, InvalidField."""
-        return self._traces[self.identify(beginning)].traces_data()
+        """The spans of a trace as everybody reads them, those of one sender together. NotFound, InvalidField."""
+        data = self._traces[self.identify(beginning)].traces_data()
+        tell_all(data)
+        return data
 
     def identify(self, beginning: str) -> str:
         """The identifier that begins so. NotFound, or InvalidField when several do."""

@@ -16,14 +16,15 @@ from cardnet.certificates import Identity
 from cardnet.doors import WhoCalls, bound, methods_of, who_calls
 from cardnet.env import Env
 from cardnet.errors import Fault, InvalidField
-from cardnet.identity import TRUST_DOMAIN, Door, admit
+from cardnet.identity import PROGRAMS, TRUST_DOMAIN, Door, admit
 from cardnet.otlp import EXPORT, OtlpSink
 from cardnet.outbox import Outbox
 from cardnet.recorder import Recorder
+from cardnet.span import BRIEF
 from cardnet.status import status_of
 from cardnet.traces.archive import Archive
+from cardnet.traces.carried import tell_all, told
 from cardnet.traces.entry import Entry, Filter
-from cardnet.traces.masking import without_card_numbers
 from cardnet.traces.otlp_json import otlp_json
 from cardnet.v1.traces_pb2 import (
     FollowTracesRequest,
@@ -54,23 +55,28 @@ SERVER_OPTIONS = (
 class Collector:
     """Keeps each span in an archive, and sends it on to whoever else wants it."""
 
+    form = BRIEF
+
     def __init__(self, onward: Sequence[OtlpSink] = (), archive: Archive | None = None) -> None:
         """onward: other receivers. One that does not take spans is left behind; the archive does not wait for it."""
         self._onward = onward
         self._outboxes = [Outbox(sink) for sink in onward]
         self.archive = archive or Archive()
 
-    async def export(self, data: bytes) -> None:
+    async def export(self, data: bytes, *, ours: bool = True) -> None:
         """Take spans, as a TracesData's bytes; DecodeError if they are none.
 
-        Anybody may send them, so nothing in them is believed to be as cardnet would write it.
+        ours: whether a service of the network sent them. What others send as a message is kept as text. Nothing in
+        them is believed to be as cardnet would write it.
         """
-        if self._outboxes:
-            data = without_card_numbers(data)
         spans = TracesData.FromString(data)
+        if not ours:
+            tell_all(spans)
         await self.archive.take(spans)
-        for outbox in self._outboxes:
-            outbox.put(data, _count(spans))
+        if self._outboxes:
+            count, onward = _count(spans), told(spans)
+            for outbox in self._outboxes:
+                outbox.put(onward, count)
 
     async def close(self) -> None:
         """Send on what is on its way, and let go of the receivers."""
@@ -149,8 +155,9 @@ async def listen(
 def _otlp(collector: Collector, who: WhoCalls) -> Any:
     async def export(data: bytes, context: Any) -> bytes:
         try:
-            admit(who(context), Door.BUSINESS, EXPORT)
-            await collector.export(data)
+            sender = who(context)
+            admit(sender, Door.BUSINESS, EXPORT)
+            await collector.export(data, ours=sender in PROGRAMS)
         except Fault as fault:
             await context.abort(*status_of(fault)[:2])
         except DecodeError:  # left to itself, gRPC answers UNKNOWN and prints a stack trace

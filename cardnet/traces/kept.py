@@ -119,7 +119,7 @@ class Kept:
         return [Span.FromString(data) for _, data in self.spans]
 
     def traces_data(self) -> TracesData:
-        """Its spans as they came, those of one sender together."""
+        """Its spans as they are kept, those of one sender together."""
         data = TracesData()
         by_frame: dict[bytes, ResourceSpans] = {}
         for sender, span in self.spans:

@@ -87,11 +87,11 @@ class Receiver:
         self._reading += 1
         try:
             # In a thread: what somebody else sends must not keep payments waiting, which may run on this loop.
-            data, told = await asyncio.to_thread(_read, kind, _packing(request), await _body(request))
+            data, said = await asyncio.to_thread(_read, kind, _packing(request), await _body(request))
         finally:
             self._reading -= 1
-        await self._collector.export(data)
-        return _answer(kind, 200, told)
+        await self._collector.export(data, ours=False)
+        return _answer(kind, 200, said)
 
 
 def _check_sender(request: Request) -> None:

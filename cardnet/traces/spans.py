@@ -3,23 +3,17 @@
 Anybody may have sent them, so nothing in them is believed to be as cardnet would write it.
 """
 
-import json
 from collections.abc import Collection, Iterator, Sequence
-from functools import lru_cache
 
-from google.protobuf.descriptor import Descriptor
-from google.protobuf.symbol_database import Default as SymbolDatabase
 from grpc import StatusCode
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from cardnet.cde.v1 import issuer_pb2, token_vault_pb2  # noqa: F401 - see _iso8583
 from cardnet.identity import MAY_CALL
-from cardnet.messages import iso8583_fields
-from cardnet.recorder import SERVED_BY
+from cardnet.span import SERVED_BY
 from cardnet.steps import STEPS
+from cardnet.traces.carried import ENDS, fields_of, iso8583_of
 from cardnet.traces.switches import explains
 from cardnet.traces.trace import Trace, TracedStep
-from cardnet.v1 import acquirer_pb2, merchant_pb2, network_pb2  # noqa: F401 - see _iso8583
 
 
 def call_of(span: Span) -> str:
@@ -88,10 +82,13 @@ def _caller_silent(span: Span) -> Iterator[str]:
 def fault_of(span: Span) -> str:
     """The gRPC status that a span tells of, such as "UNAVAILABLE"; empty for OK, and for what is no gRPC status."""
     for attribute in span.attributes:
-        if attribute.key == "rpc.response.status_code":
-            said = attribute.value.string_value
-            return said if said in _FAULTS else ""
+        if attribute.key == _STATUS:
+            return _fault(attribute.value.string_value)
     return ""
+
+
+def _fault(said: str) -> str:
+    return said if said in _FAULTS else ""
 
 
 def has_steps(span: Span) -> bool:
@@ -112,16 +109,16 @@ def _steps(span: Span, served: Collection[bytes], answered: Collection[bytes]) -
     return [
         TracedStep(
             number=_NUMBERS[known[f"cardnet.{end}.step"]],
-            fields=_fields(known.get(f"cardnet.{end}.fields", "")),
-            iso8583=_iso8583(span.name[:200], end),
+            fields=fields_of(span, end),
+            iso8583=iso8583_of(span, end),
             start_ns=span.start_time_unix_nano,
             end_ns=span.end_time_unix_nano,
-            fault=fault_of(span),
+            fault=_fault(known.get(_STATUS, "")),
             # It is the caller's span that tells, whose request is disturbed; the answer is another's step.
             disturbed=known.get("cardnet.fault", "") if span.kind == Span.SPAN_KIND_CLIENT else "",
             arrived=_arrived(span, end, served, answered),
         )
-        for end in ("request", "response")
+        for end in ENDS
         if known.get(f"cardnet.{end}.step") in _NUMBERS
     ]
 
@@ -138,22 +135,9 @@ def _arrived(span: Span, end: str, served: Collection[bytes], answered: Collecti
     return True
 
 
+_STATUS = "rpc.response.status_code"
 _FAULTS = {code.name for code in StatusCode} - {"OK"}
 _NUMBERS = {str(step.number): step.number for step in STEPS}
-
-
-def _fields(text: str) -> dict[str, str]:
-    """The fields that a span tells of; none if it does not tell them as cardnet does."""
-    try:
-        fields = json.loads(text)
-        return {_sound(name): _sound(str(value)) for name, value in fields.items()} if isinstance(fields, dict) else {}
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _sound(text: str) -> str:
-    """The text without half characters, which JSON may bring and nothing can write."""
-    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _merged(steps: list[TracedStep]) -> list[TracedStep]:
@@ -174,17 +158,3 @@ def _merged(steps: list[TracedStep]) -> list[TracedStep]:
             )
         merged.append(step)
     return merged
-
-
-@lru_cache(maxsize=256)  # looking up costs more than all else that reading a span does
-def _iso8583(name: str, end: str) -> dict[str, int]:
-    # Only messages whose generated code was imported are found: hence the imports above.
-    service, _, method = name.partition("/")
-    if service not in SERVED_BY:  # the pool has others' messages too, and those have no rules
-        return {}
-    try:
-        found = SymbolDatabase().pool.FindMethodByName(f"{service}.{method}")
-    except KeyError:
-        return {}
-    kind: Descriptor = found.input_type if end == "request" else found.output_type
-    return iso8583_fields(kind)

@@ -20,7 +20,6 @@ from services.merchant.means import MeansOfPayment
 from services.merchant.payment_key import PaymentKeys
 from services.merchant.servicer import MerchantServicer
 from services.merchant.shop import orders
-from services.merchant.shop.face import shop_face
 from services.merchant.shop.site import Site
 from services.merchant.store import LIBRARIES, RedisCardsOnFile, RedisUsedDetails
 from services.merchant.token_requestor import TokenRequestor
@@ -86,6 +85,8 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | No
     add_MerchantServicer_to_server(servicer, service.border)
     service.beside(servicer.reversals.run)
     if config.web_origin:
+        from services.merchant.shop.face import shop_face  # who has no pages does not wait for a web framework
+
         service.before_serving(keys.prepare)  # else it is made when the first wallet's card comes, if ever one does
         service.face = shop_face(service, _site(config), keys.key)
     return service

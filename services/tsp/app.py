@@ -24,7 +24,6 @@ from services.tsp.audit import AuditLog
 from services.tsp.browser import tokens as handing
 from services.tsp.browser.cards import PageCards
 from services.tsp.browser.exchange import Exchange
-from services.tsp.browser.face import tokens_face
 from services.tsp.browser.origins import Origins
 from services.tsp.browser.tokens import BrowserTokens
 from services.tsp.cards import Cards
@@ -124,6 +123,8 @@ def build(config: Config, env: Env, sinks: Sequence[Sink], connect: Connect | No
 
     browser_tokens = BrowserTokens(store, keys, env.clock, config.browser_token_life_s)
     if config.web_origin:
+        from services.tsp.browser.face import tokens_face  # who has no pages does not wait for a web framework
+
         page_cards = PageCards(browser_tokens, keys, requestors, origins, env.clock)
         service.face = tokens_face(config.web_origin, origins, page_cards, keys)
 

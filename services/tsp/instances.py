@@ -63,13 +63,13 @@ class Instances:
         """Wait until every instance uses the keyring as it is now, and nothing that was begun with the one before."""
         await self._keys.grace()
         revision = self._keys.keyring.revision
-        while any(int(said.split()[0]) < revision for said in await self._others()):  # noqa: ASYNC110 - others tell
-            await asyncio.sleep(_LOOK_S)
+        while any(int(said.split()[0]) < revision for said in await self._others()):
+            await _look_again()
 
     async def alone(self) -> None:
         """Wait until no other instance is there."""
-        while await self._others():  # noqa: ASYNC110 - others leave
-            await asyncio.sleep(_LOOK_S)
+        while await self._others():
+            await _look_again()
 
     async def there(self, name: str) -> bool:
         """Whether an instance is there. Looks GONE_S apart tell that it is gone, if it went without a word."""
@@ -80,7 +80,7 @@ class Instances:
         """The same, at once: wait until it says something new, or has said nothing for GONE_S."""
         first = said = await self._said(name)
         while said == first and said is not None and self._speaks(name, said):
-            await asyncio.sleep(_LOOK_S)
+            await _look_again()
             said = await self._said(name)
         return said is not None and said != first
 
@@ -101,6 +101,11 @@ class Instances:
         before, since_s = self._heard.get(name, (b"", now_s))
         self._heard[name] = said, since_s if said == before else now_s
         return said != before or now_s - since_s < GONE_S
+
+
+async def _look_again() -> None:
+    """Wait between two looks at what the others say."""
+    await asyncio.sleep(_LOOK_S)
 
 
 def _monotonic_s() -> float:

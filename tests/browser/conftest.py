@@ -1,18 +1,21 @@
-"""A network with its shop, token service and wallet, and a person with a browser of their own for each test."""
+"""A network with its shop, token service and wallet, a browser, and in it another person for each test."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from patience import patient
-from playwright.async_api import Playwright, async_playwright
+from playwright.async_api import async_playwright
 
 from cardnet.testing import LocalNetwork
+from cardnet.testing.ports import Ports
 
 sys.path.append(str(Path(__file__).parents[1] / "flow"))  # the canary is that of the other tests
 
+from chromium import Chromium, Chromiums
 from person import Person
 
 
@@ -24,19 +27,30 @@ async def network() -> AsyncIterator[LocalNetwork]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def playwright() -> AsyncIterator[Playwright]:
-    async with async_playwright() as playwright:
-        yield playwright
+async def chromiums(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chromiums]:
+    folders = partial(tmp_path_factory.mktemp, "profile")
+    async with async_playwright() as playwright, Chromiums(playwright, folders) as chromiums:
+        yield chromiums
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def person(
-    network: LocalNetwork, playwright: Playwright, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Person]:
+async def chromium(chromiums: Chromiums) -> Chromium:
+    return await chromiums.one()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(network: LocalNetwork, chromium: Chromium, request: pytest.FixtureRequest) -> AsyncIterator[Person]:
     """Somebody who never was here: no cookie, no service worker. A test's parameters may make them another."""
-    options = getattr(request, "param", {})
-    async with Person.at(playwright, network, tmp_path / "profile", **options) as person:
+    async with Person.at(chromium, network, **getattr(request, "param", {})) as person:
         yield person
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Where a test may serve something."""
+    ports = Ports()
+    yield ports.take()
+    ports.release()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,20 +1,15 @@
-"""A person at a browser: a real Chromium with a profile of its own, and all that it says to the shop."""
+"""A person at a browser: in a real Chromium a profile of their own, and all that it says to the shop."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
-import httpx
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, Request
+from chromium import WAIT_MS, Chromium
+from playwright.async_api import Browser, BrowserContext, Page, Request
 from waiting import until
 
 from cardnet.testing import LocalNetwork
-
-CHROMIUM = "/usr/bin/chromium"
-WAIT_MS = 30_000
-"""How long a page may take, on a machine that is busy."""
 
 
 @dataclass
@@ -45,40 +40,25 @@ class Person:
     """What pages wrote to the console as errors, and faults in their scripts."""
     scripts: bool = True
     """Whether JavaScript is on."""
-    _playwright: Playwright | None = None
-    _profile: Path = Path()
+    _chromium: Chromium | None = None
     _outside: Browser | None = None
 
     @classmethod
     @asynccontextmanager
     async def at(
-        cls,
-        playwright: Playwright,
-        network: LocalNetwork,
-        profile: Path,
-        *,
-        scripts: bool = True,
-        width: int = 1100,
+        cls, chromium: Chromium, network: LocalNetwork, *, scripts: bool = True, width: int = 1100
     ) -> AsyncIterator[Self]:
-        context = await playwright.chromium.launch_persistent_context(
-            str(profile),
-            executable_path=CHROMIUM,
-            headless=True,
-            args=["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"],
-            java_script_enabled=scripts,
-            viewport={"width": width, "height": 900},
-        )
-        context.set_default_timeout(WAIT_MS)
-        person = cls(network, context, context.pages[0], scripts=scripts, _playwright=playwright, _profile=profile)
-        context.on("request", person._note)
-        context.on("console", lambda line: person.complained.append(line.text) if line.type == "error" else None)
-        context.on("weberror", lambda error: person.complained.append(str(error.error)))
-        try:
-            yield person
-        finally:
-            if person._outside:
-                await person._outside.close()
-            await context.close()
+        """Somebody who never was here, for as long as the block lasts."""
+        async with chromium.context(scripts=scripts, width=width) as context:
+            person = cls(network, context, await context.new_page(), scripts=scripts, _chromium=chromium)
+            context.on("request", person._note)
+            context.on("console", lambda line: person.complained.append(line.text) if line.type == "error" else None)
+            context.on("weberror", lambda error: person.complained.append(str(error.error)))
+            try:
+                yield person
+            finally:
+                if person._outside:
+                    await person._outside.close()
 
     @property
     def shop(self) -> str:
@@ -101,17 +81,15 @@ class Person:
 
         From there, only windows are seen that are open already: so ask the browser itself when there is one.
         """
-        assert self._playwright
-        port = (self._profile / "DevToolsActivePort").read_text().splitlines()[0]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as browser:
+        assert (chromium := self._chromium)
 
-            async def opened() -> bool:
-                return any(self._is_window(target["url"]) for target in (await browser.get("/json/list")).json())
+        async def opened() -> bool:
+            return any(self._is_window(address) for address in await chromium.windows())
 
-            await until(opened, "the wallet's window")
+        await until(opened, "the wallet's window")
         if self._outside:
             await self._outside.close()
-        self._outside = await self._playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        self._outside = await chromium.from_outside()
         pages = [page for context in self._outside.contexts for page in context.pages]
         window = next(page for page in pages if self._is_window(page.url))
         window.set_default_timeout(WAIT_MS)

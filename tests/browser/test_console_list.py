@@ -2,19 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 
 import pytest
+from bare_console import as_told, console_at
 from person import Person
 from playwright.async_api import Route, expect
 from told import recorded, trace_id
 
-from cardnet.console.served import ServedConsole
-from cardnet.console.site import Console
 from cardnet.testing import LocalNetwork
 from cardnet.testing.payment import Payment
-from cardnet.testing.ports import Ports
 from cardnet.traces.archive import Archive
 
 LATE = {"timeout": 30_000}
@@ -169,24 +165,6 @@ async def test_without_scripts_there_are_list_filter_and_comparison(network: Loc
     await expect(line(person, newer)).to_have_count(0)
 
 
-@asynccontextmanager
-async def console_at(archive: Archive, address: str) -> AsyncIterator[str]:
-    """A console over an archive that a test fills: its origin."""
-    console = ServedConsole(Console(archive), address)
-    await console.open()
-    try:
-        yield console.origin
-    finally:
-        await console.close()
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    ports = Ports()
-    yield ports.take()
-    ports.release()
-
-
 COUNT_WHAT_GOES = """() => {
     window.gone = 0;  // lines that were listed, and went at the lower end; one that is replaced has not gone
     const wentIn = (change) => (change.addedNodes.length ? 0 : change.removedNodes.length);
@@ -195,7 +173,40 @@ COUNT_WHAT_GOES = """() => {
 }"""
 
 
-async def test_thousands_are_counted_and_two_hundred_kept_on_the_page(person: Person, address: str) -> None:
+COUNT_CHANGES = """() => {
+    window.changes = { added: 0, removed: 0 };
+    const kind = (change) => (change.addedNodes.length ? "added" : "removed");
+    const observer = new MutationObserver((changes) => { for (const one of changes) window.changes[kind(one)] += 1 });
+    const begin = () => observer.observe(document.querySelector("#lines tbody"), { childList: true });
+    document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") begin() });
+}"""
+
+
+async def test_a_burst_of_thousands_changes_the_list_once_a_message_and_leaves_two_hundred_lines(
+    person: Person, address: str
+) -> None:
+    page, firsts = person.page, range(20, 420, 20)
+    bodies = [as_told(range(first + 19, first - 1, -1), matched=500, seen=25 * first) for first in firsts]
+
+    async def tell_once(route: Route) -> None:
+        told = "".join(bodies)
+        bodies.clear()
+        await (route.fulfill(content_type="text/event-stream", body=told) if told else route.abort())
+
+    async with console_at(Archive(), address) as origin:
+        await page.route("**/events*", tell_once)
+        await page.add_init_script(f"({COUNT_CHANGES})()")
+        await page.goto(origin)
+        await expect(page.locator('[data-count="seen"]')).to_have_text("10,000", **LATE)
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(200)
+    await expect(rows.first).to_have_attribute("data-id", trace_id(419))
+    await expect(rows.last).to_have_attribute("data-id", trace_id(220))
+    await expect(page.locator("#shown")).to_contain_text("200 listed. 9,600 more came too fast to be listed")
+    assert await page.evaluate("window.changes") == {"added": 20, "removed": 200}
+
+
+async def test_thousands_are_counted_and_all_is_listed_or_said_to_be_left_out(person: Person, address: str) -> None:
     archive, page = Archive(), person.page
     async with console_at(archive, address) as origin:
         await page.goto(origin)

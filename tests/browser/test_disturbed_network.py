@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from chromium import Chromium
 from patience import STORE_S, patient
 from person import Person
-from playwright.async_api import Page, Playwright, expect
+from playwright.async_api import Page, expect
 from test_pages import CONTRAST, NAMELESS
 
 sys.path.append(str(Path(__file__).parents[1] / "flow"))
@@ -39,11 +40,9 @@ async def undisturbed() -> AsyncIterator[LocalNetwork]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(
-    disturbed: LocalNetwork, playwright: Playwright, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Person]:
+async def visitor(disturbed: LocalNetwork, chromium: Chromium, request: pytest.FixtureRequest) -> AsyncIterator[Person]:
     """Somebody at the console of the network that may be disturbed."""
-    async with Person.at(playwright, disturbed, tmp_path / "profile", **getattr(request, "param", {})) as person:
+    async with Person.at(chromium, disturbed, **getattr(request, "param", {})) as person:
         yield person
     disturbed.faults.clear()
     for process in disturbed.processes.values():
@@ -160,10 +159,10 @@ async def test_a_token_is_suspended_resumed_and_deleted_on_a_page(disturbed: Loc
 
 
 async def test_where_nothing_may_be_disturbed_there_is_nothing_to_disturb_it_with(
-    undisturbed: LocalNetwork, playwright: Playwright, tmp_path: Path
+    undisturbed: LocalNetwork, chromium: Chromium
 ) -> None:
     origin = undisturbed.console_origin
-    async with Person.at(playwright, undisturbed, tmp_path / "profile") as person:
+    async with Person.at(chromium, undisturbed) as person:
         await person.page.goto(f"{origin}/topology")
         await expect(person.page.locator("main")).to_contain_text("cardnet up --faults")
         assert await person.page.locator("main form").count() == 0

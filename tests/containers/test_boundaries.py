@@ -41,7 +41,7 @@ PROBE = """
 import asyncio, json, sys
 async def reached(host, port):
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             _, writer = await asyncio.open_connection(host, port)
         writer.close()
         return True
@@ -166,7 +166,7 @@ papers = Identity(Path("/run/cardnet/identity")).papers
 with grpc.secure_channel(address, channel_credentials(papers), options) as channel:
     for method in methods:
         try:
-            channel.unary_unary(method)(b"", timeout=5)
+            channel.unary_unary(method)(b"", timeout=25)
         except grpc.RpcError as refusal:
             print(method, refusal.code().name)
 """

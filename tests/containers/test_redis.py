@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from patience import patient
+from patience import STORE_TIMEOUT_S, patient
 from redis_server import RedisServer, free_address, redis_server
 from test_journal import *  # noqa: F403 - its tests, on this server
 from test_triggers import *  # noqa: F403 - likewise: between them they use every function of the vault and the ledger
@@ -65,17 +65,17 @@ def journal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
 @pytest_asyncio.fixture(loop_scope="module")
 async def journal(journal_server: dict[str, str]) -> AsyncIterator[Journal]:
     """In place of test_journal's own."""
-    admin = Store(journal_server[ADMIN], owner="test")
+    admin = Store(journal_server[ADMIN], owner="test", timeout_s=STORE_TIMEOUT_S)
     await admin.command("FLUSHALL")
     await admin.close()
-    store = Store(journal_server["shop"], journals.LIBRARY, owner="shop")
+    store = Store(journal_server["shop"], journals.LIBRARY, owner="shop", timeout_s=STORE_TIMEOUT_S)
     await store.open()
     yield Journal(store, "shop")
     await store.close()
 
 
 async def asked(url: str, *command: str) -> object:
-    store = Store(url, owner="test")
+    store = Store(url, owner="test", timeout_s=STORE_TIMEOUT_S)
     try:
         return await store.command(*command)
     finally:
@@ -125,7 +125,7 @@ TWO_WRITES = "function functions.both(keys, args) redis.call('SET', keys[1], '1'
 
 
 async def test_what_one_function_wrote_survives_kill_9_in_one_piece(served: Served) -> None:
-    store = Store(served.urls["merchant"], TWO_WRITES, owner="test", timeout_s=10.0)
+    store = Store(served.urls["merchant"], TWO_WRITES, owner="test", timeout_s=STORE_TIMEOUT_S)
     await store.call("both", ["merchant:a", "merchant:b"], [])
     served.server.kill_and_start()
     await until(store.ping, "the server takes commands")

@@ -8,6 +8,8 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
+from patience import STORE_TIMEOUT_S
+
 from cardnet.store import Store
 
 PIECE, OVERLAP = 128 * 1024, 256
@@ -87,7 +89,7 @@ def found_in_memory(pid: int, needles: Mapping[str, bytes]) -> set[str]:
 
 async def store_contents(url: str) -> bytes:
     """Every key of a store and all that stands under it, as bytes in a row, whatever its type."""
-    store = Store(url, owner="test")
+    store = Store(url, owner="test", timeout_s=STORE_TIMEOUT_S)
     pieces: list[bytes] = []
     cursor = b"0"
     while True:

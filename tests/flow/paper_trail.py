@@ -71,9 +71,9 @@ class PaperTrail:
         self.passcodes: list[str] = []
         collect = network.collector.export
 
-        async def keep(spans):
+        async def keep(spans, **sender):
             self._spans.append(spans)
-            await collect(spans)
+            await collect(spans, **sender)
 
         network.collector.export = keep
 
@@ -257,6 +257,6 @@ class PaperTrail:
     async def _send(self, service: str, method: str, data: bytes) -> None:
         async with self.network.grpc_channel(service) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await channel.unary_unary(method)(data, timeout=9)
+                await channel.unary_unary(method)(data, timeout=25)
         error = refused.value
         self.faults.append(f"{error!r} {error.trailing_metadata()} {error.initial_metadata()}")

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
+from patience import AMPLE_S
 from shop import ON_FILE, Shop
 
 from cardnet.cde.v1.pan_lifecycle_pb2 import (
@@ -34,7 +35,7 @@ PARTIES = {MERCHANT: "REQUESTOR", ISSUER: "ISSUER", OPERATOR: "TSP"}
 STRANGERS = ("other-merchant", "other-issuer")
 """Who may make the same calls, and may not act on this token."""
 
-TOLD_WITHIN_S = 20
+TOLD_WITHIN_S = AMPLE_S
 
 
 class Parties:

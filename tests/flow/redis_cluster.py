@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from patience import AMPLE_S
 from waiting import until
 
 from cardnet.embedded_store.acl import ADMIN, acl_text
@@ -18,10 +19,10 @@ from cardnet.errors import Unavailable
 from cardnet.store import Store
 from cardnet.store.slots import SLOTS
 
-HOST, AMPLE_S = "127.0.0.1", 10.0
+HOST = "127.0.0.1"
 MASTERS, NODES = 3, 6
 
-_NODE_TIMEOUT_MS = 1_000
+_NODE_TIMEOUT_MS = 10_000
 """Nodes tell each other news twice in this time. Who is silent for so long is suspected, and not replaced: a replica is
 promoted when a test says so."""
 

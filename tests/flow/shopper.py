@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+from patience import STORE_TIMEOUT_S
 from waiting import until
 
 from cardnet.errors import Fault, InvalidField
@@ -77,7 +78,7 @@ class Shopper:
 
 @asynccontextmanager
 async def admin(network):
-    store = Store(network.store.admin_url, owner="test")
+    store = Store(network.store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     try:
         yield store
     finally:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from patience import patient
+from patience import STORE_TIMEOUT_S, patient
 from shop import ON_FILE
 from tap import Tap
 
@@ -76,7 +76,7 @@ async def test_every_later_payment_uses_token_and_token_expiry(network: LocalNet
 async def everything_in(network: LocalNetwork, pattern: str) -> bytes:
     """All keys and values of a service's store."""
     assert network.store
-    admin = Store(network.store.admin_url, owner="test")
+    admin = Store(network.store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     kept = []
     for key in await admin.command("KEYS", pattern):
         kind = await admin.command("TYPE", key)

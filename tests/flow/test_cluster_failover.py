@@ -7,7 +7,7 @@ asynchronous, and what it had not got is lost (docs/scaling.md).
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from patience import patient
+from patience import STORE_TIMEOUT_S, patient
 from redis_cluster import RedisCluster, Server
 from shopper import Shopper, new_shopper
 from waiting import until
@@ -79,7 +79,7 @@ async def test_after_a_master_died_and_its_replica_was_promoted_all_is_as_it_was
 
 
 async def test_a_store_says_that_it_is_not_well_until_every_master_answers(redis_cluster: RedisCluster) -> None:
-    store = Store(redis_cluster.url("issuer"), owner="issuer")
+    store = Store(redis_cluster.url("issuer"), owner="issuer", timeout_s=STORE_TIMEOUT_S)
     await store.open()
     assert await store.ping()
     master, *others = await redis_cluster.masters()
@@ -87,7 +87,7 @@ async def test_a_store_says_that_it_is_not_well_until_every_master_answers(redis
 
     master.kill()
     assert not await store.ping()
-    late = Store(redis_cluster.url("issuer"), owner="issuer")
+    late = Store(redis_cluster.url("issuer"), owner="issuer", timeout_s=STORE_TIMEOUT_S)
     with pytest.raises(Unavailable) as fault:
         await late.open()
     assert fault.value.reason == "STORE_UNAVAILABLE"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from patience import patient
+from patience import STORE_TIMEOUT_S, patient
 from redis_cluster import RedisCluster, Server
 from waiting import until
 
@@ -146,7 +146,7 @@ async def test_many_slots_are_moved_at_once_as_valkey_does_and_no_payment_fails(
 @pytest.fixture
 async def vault(redis_cluster: RedisCluster) -> AsyncIterator[Store]:
     """The token service provider's store, with a thousand keys in it."""
-    store = Store(redis_cluster.url("tsp"), owner="tsp")
+    store = Store(redis_cluster.url("tsp"), owner="tsp", timeout_s=STORE_TIMEOUT_S)
     await store.open()
     await asyncio.gather(*(store.command("SET", f"tsp:{{{number}}}:record", number) for number in range(1_000)))
     yield store
@@ -183,7 +183,8 @@ async def test_there_is_no_search_while_a_slot_is_on_its_way(redis_cluster: Redi
 
 async def test_a_question_waits_for_a_slot_that_is_on_its_way_but_not_for_ever(redis_cluster: RedisCluster) -> None:
     library = "function functions.both(keys, args) return redis.call('EXISTS', unpack(keys)) end"
-    store = Store(redis_cluster.url("tsp"), library, owner="tsp", timeout_s=0.1)
+    store = Store(redis_cluster.url("tsp"), library, owner="tsp", timeout_s=STORE_TIMEOUT_S)
+    store._servers._timeout_s = 0.1  # for a slot that is on its way, and for nothing else
     slot, keys = slot_of("tsp:{1}:here"), ["tsp:{1}:here", "tsp:{1}:nowhere"]
     await until(store.ping, "it answers")
     await store.command("SET", keys[0], "1")

@@ -55,7 +55,7 @@ class Heard(NamedTuple):
 async def heard(network: LocalNetwork, as_: str, path: str, request: Any) -> Heard:
     async with network.grpc_channel("tsp", as_) as channel:
         try:
-            return Heard(await channel.unary_unary(path)(request.SerializeToString(), timeout=9))
+            return Heard(await channel.unary_unary(path)(request.SerializeToString(), timeout=25))
         except grpc.aio.AioRpcError as error:
             details = dict(tuple(error.trailing_metadata() or ()))[DETAILS_KEY]
             return Heard(b"", error.code().name, error.details() or "", bytes(details))

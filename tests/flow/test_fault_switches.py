@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 import pytest_asyncio
+from leap import leaping
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
-from patience import STORE_S
+from patience import DISTURBED, patient
 from shopper import forty_seconds_pass, new_shopper
 from waiting import until
 
@@ -32,18 +33,13 @@ WAYS = (
     {"error": "INTERNAL"},
     {"error": "RESOURCE_EXHAUSTED"},
 )
-IMPATIENT = {
-    "merchant": {"acquirer_timeout_s": "2", "tsp_timeout_s": "1.5", "store_timeout_s": STORE_S},
-    "acquirer": {"network_timeout_s": "1.8", "store_timeout_s": STORE_S},
-    "network": {"tsp_timeout_s": "1.5", "issuer_timeout_s": "1.5", "store_timeout_s": STORE_S},
-}
-"""What is lost is waited for, so these limits are short. Reached by chance, they change an answer, and no balance."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def disturbed():
-    async with LocalNetwork(in_process=True, faults=True, settings=IMPATIENT) as network:
-        yield network
+    with leaping():
+        async with LocalNetwork(in_process=True, faults=True, settings=DISTURBED) as network:
+            yield network
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -211,7 +207,7 @@ async def test_a_switch_is_taken_back_once(network):
 
 
 async def test_a_network_that_was_not_started_to_be_disturbed_is_told_of_no_switches():
-    async with LocalNetwork(in_process=True) as network:
+    async with LocalNetwork(in_process=True, settings=patient()) as network:
         with pytest.raises(AssertionError, match="faults=True"):
             network.faults.set("network-issuer", duplicate=True)
         services = network._running._services.values()

@@ -60,10 +60,10 @@ async def test_another_body_under_the_same_key_is_refused_in_clear_words(
     network: LocalNetwork, over_grpc: MerchantStub, fields: dict[str, object]
 ) -> None:
     request, card = await order_of(network)
-    assert (await over_grpc.Checkout(request, timeout=5)).approved
+    assert (await over_grpc.Checkout(request, timeout=25)).approved
 
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await over_grpc.Checkout(changed(request, **fields), timeout=5)
+        await over_grpc.Checkout(changed(request, **fields), timeout=25)
 
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert refused.value.details() == "this key came before with another body; a new payment needs a new key"

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from patience import patient
+from patience import AMPLE_S, patient
 from waiting import until
 
 from bench.fleet import Fleet, sailing
 from cardnet.errors import Fault
+from cardnet.identity import CARDHOLDER
 from cardnet.money import Money
 from cardnet.steps import SERVICES
 from cardnet.test_cards import test_card
 from cardnet.testing.processes import ServiceProcess
+from cardnet.testing.remote import identity_in
+from cardnet.wire import GrpcLink
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,6 +80,15 @@ async def found_again(process: ServiceProcess) -> bool:
     return established(port) >= CALLERS[process.name]
 
 
+async def answers(fleet: Fleet, process: ServiceProcess) -> None:
+    """Wait until an instance answers one who came after all others: a connection stands before it does anything."""
+    link = GrpcLink(process.name, process.listen, identity_in(fleet.network._identities, CARDHOLDER))
+    try:
+        await link.call("/grpc.health.v1.Health/Check", b"", {}, AMPLE_S)
+    finally:
+        await link.close()
+
+
 def established(port: int) -> int:
     """How many connections to a port of this machine stand, as the kernel counts their callers' ends."""
     known = (Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6"))
@@ -110,6 +122,7 @@ async def test_an_instance_of_each_goes_while_payments_run_and_all_are_approved(
         for process in fleet.instances[service]:
             await how(process)
             await until(partial(found_again, process), f"the {service} is found again")
+            await answers(fleet, process)
             await customers.more()
     customers.stop()
     await shopping

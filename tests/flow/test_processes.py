@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from patience import patient
+from patience import AMPLE_S, patient
 
 from cardnet.identity import MAY_CALL
 from cardnet.steps import SERVICES, STEPS
@@ -57,7 +57,7 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 
     async def complete(self, trace_id: str) -> Trace:
         """The trace, once all of it has come."""
-        return await self.traces.archive.find(trace_id, within_s=20)
+        return await self.traces.archive.find(trace_id, within_s=AMPLE_S)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -83,10 +83,10 @@ async def test_a_service_says_that_it_is_well(network: LocalNetwork, service: st
     async with network.grpc_channel(service) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         for name in ("", *SERVED[service]):
-            answer = await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=25)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         with pytest.raises(grpc.aio.AioRpcError) as unknown:
-            await health.Check(health_pb2.HealthCheckRequest(service="no.such.Service"), timeout=5)
+            await health.Check(health_pb2.HealthCheckRequest(service="no.such.Service"), timeout=25)
         assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from canary import found, store_contents
-from patience import patient
+from patience import STORE_TIMEOUT_S, patient
 from redis_cluster import HOST, MASTERS, RedisCluster
 from whole_life import WholeLife
 
@@ -99,7 +99,7 @@ async def test_a_copy_of_the_vault_is_whole_and_goes_back(redis_cluster: RedisCl
 
 
 async def test_a_user_sees_no_keys_of_another_on_any_node(redis_cluster: RedisCluster) -> None:
-    issuer = Store(redis_cluster.url("issuer"), owner="issuer")
+    issuer = Store(redis_cluster.url("issuer"), owner="issuer", timeout_s=STORE_TIMEOUT_S)
     await issuer.open()
     for number in range(30):
         with pytest.raises(Unavailable, match="has no right"):
@@ -118,7 +118,9 @@ async def test_a_wrong_url_is_told_what_is_wrong(
     redis_cluster: RedisCluster, change: tuple[str, str], sentence: str
 ) -> None:
     url = redis_cluster.url("issuer").replace(*change)
-    store = Store(url if url.startswith("redis+cluster") else url.partition(",")[0], owner="issuer")
+    store = Store(
+        url if url.startswith("redis+cluster") else url.partition(",")[0], owner="issuer", timeout_s=STORE_TIMEOUT_S
+    )
     with pytest.raises(Unavailable, match=re.escape(sentence)) as fault:
         for number in range(30):  # some of it belongs to other nodes
             await store.command("GET", f"issuer:{{{number}}}:account")

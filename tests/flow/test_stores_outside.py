@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from patience import patient
+from patience import STORE_TIMEOUT_S, patient
 
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.steps import SERVICES
@@ -36,7 +36,7 @@ def one_for_all() -> Iterator[EmbeddedStore]:
 
 async def owners_in(store: EmbeddedStore) -> set[str]:
     """The services whose keys are in a store."""
-    admin = Store(store.admin_url, owner="test")
+    admin = Store(store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     keys = await admin.command("KEYS", "*")
     await admin.close()
     return {key.decode().split(":")[0] for key in keys}
@@ -85,5 +85,5 @@ async def health_of(network: LocalNetwork) -> dict[str, int]:
     for name in SERVICES:
         async with network.grpc_channel(name) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            found[name] = (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
+            found[name] = (await stub.Check(health_pb2.HealthCheckRequest(), timeout=25)).status
     return found

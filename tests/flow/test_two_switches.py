@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 import pytest_asyncio
-from patience import STORE_S
+from leap import leaping
+from patience import DISTURBED
 from shopper import forty_seconds_pass, new_shopper
 from waiting import until
 
@@ -23,12 +24,6 @@ PAIRS = (
     *itertools.product(OUTER, ({"duplicate": True},), INNER, ERRORS),
     *itertools.product(OUTER, ({"drop": "answer"}, {"latency_ms": 60_000}), INNER[1:], ERRORS[:1]),
 )
-IMPATIENT = {
-    "merchant": {"acquirer_timeout_s": "2", "store_timeout_s": STORE_S},
-    "acquirer": {"network_timeout_s": "1.8", "store_timeout_s": STORE_S},
-    "network": {"store_timeout_s": STORE_S},
-}
-"""What is lost is waited for, so these limits are short. Reached by chance, they change an answer, and no balance."""
 
 
 class Second:
@@ -62,8 +57,9 @@ class _ToIssuer:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def second():
     second = Second()
-    async with LocalNetwork(in_process=True, faults=True, settings=IMPATIENT, tap=second) as second.network:
-        yield second
+    with leaping():
+        async with LocalNetwork(in_process=True, faults=True, settings=DISTURBED, tap=second) as second.network:
+            yield second
 
 
 def shown(part):

@@ -42,7 +42,7 @@ class Up:
         """Its exit code, and what it said on standard error. The signal goes to the whole group, as Ctrl-C does."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, how)
-        _, said = self.process.communicate(timeout=30)
+        _, said = self.process.communicate(timeout=120)
         return self.process.returncode, said
 
 

@@ -6,6 +6,7 @@ import secrets
 from contextlib import aclosing
 
 from canary import shapes
+from patience import AMPLE_S
 from waiting import until
 
 from cardnet.cardholder import CardOnFile
@@ -148,7 +149,7 @@ class WholeLife:
         await self._posted()
         follow = self.network.stub(TokenNotificationsStub, "tsp", MERCHANT).FollowTokens
         async with aclosing(aiter(follow(FollowTokensRequest(token_requestor_id=CARD_ON_FILE)))) as told:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(AMPLE_S):
                 assert (await anext(told)).position == 1
 
     async def _posted(self) -> None:
@@ -168,7 +169,7 @@ class WholeLife:
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
         request = SetWebhookRequest(token_requestor_id=CARD_ON_FILE, url=address, secret="0f" * 32)
         assert (await self.operator.SetWebhook(request)).response_code == "00"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(AMPLE_S):
             for _ in range(2):
                 await posts.acquire()
         server.close()

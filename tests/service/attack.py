@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
+from patience import STORE_TIMEOUT_S
 
 from cardnet.certificates import channel_credentials
 from cardnet.identity import COLLECTOR, Door, door_of
@@ -171,7 +172,7 @@ async def stored(network: LocalNetwork) -> dict[bytes, bytes]:
 
     But for the keyring: the token service provider looks after that by itself, whoever asks it or not.
     """
-    store = Store(network.store.admin_url, owner="test")
+    store = Store(network.store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     keys: list[bytes] = await store.command("KEYS", "*")
     contents = {key: await store.command("DUMP", key) for key in keys if not key.startswith(b"tsp:{keyring}:")}
     await store.close()

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from neighbours import Wall, border
+from patience import STORE_TIMEOUT_S
 
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Fault, Overloaded, TimedOut, Unavailable
@@ -143,7 +144,7 @@ class Instance:
     def __init__(self, director: Director, server: EmbeddedStore, name: str, clock: Wall) -> None:
         self.dead = False
         self.others: list[Instance] = []
-        self.store = Store(server.url(name), LIBRARY, owner=name)
+        self.store = Store(server.url(name), LIBRARY, owner=name, timeout_s=STORE_TIMEOUT_S)
         self.border = border(name)
         self.clock = clock
         self.reversals: Reversals

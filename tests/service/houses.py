@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from neighbours import CRYPTOGRAM, TOKEN, Acquirer, Network, Tsp, Wall, env
 from neighbours import border as border_of
+from patience import STORE_TIMEOUT_S
 
 from cardnet.border import Border
 from cardnet.client import Channel
@@ -39,6 +40,9 @@ TOKEN_DATA = TokenData(
     payment_token=TOKEN, token_expiry="2911", token_requestor_id="00000000001", cryptogram=CRYPTOGRAM
 )
 
+CALLER_S, NEIGHBOUR_S = 25.0, 10.0
+"""How long somebody waits for a service, and a service for those behind it: nobody whom the test does not have wait."""
+
 REQUESTOR_IDS = RequestorIds("00000000004", "00000000001", "00000000005")
 
 
@@ -47,18 +51,18 @@ class Process:
 
     def __init__(self, server: EmbeddedStore, clock: Wall, name: str, caller: str) -> None:
         self.clock = clock
-        self.store = Store(server.url(name), LIBRARY, owner=name)
+        self.store = Store(server.url(name), LIBRARY, owner=name, timeout_s=STORE_TIMEOUT_S)
         self.journal = Journal(self.store, name)
         self.border: Border = border_of(name)
         self.link = InProcessLink(name, self.border, caller)
-        self.channel = Channel(self.link, env(), timeout_s=20)
+        self.channel = Channel(self.link, env(), timeout_s=CALLER_S)
         self.reversals: Any = None
         self.links: list[InProcessLink] = []
         """Its ways to its neighbours."""
 
     async def ask(self, method: str, request: Any) -> bytes:
         """The answer as the bytes that went over the wire."""
-        return await self.link.call(method, request.SerializeToString(), {}, 20)
+        return await self.link.call(method, request.SerializeToString(), {}, CALLER_S)
 
     async def later(self, by_s: float = 3.0) -> None:
         """Let time pass, and what is due then go out."""
@@ -98,11 +102,10 @@ class AcquirerHouse(House):
         super().__init__(server)
         self.network = Network()
 
-    def start(self, timeout_s: float = 5.0) -> Process:
-        """timeout_s: how long the network may take."""
+    def start(self) -> Process:
         process = self._process("acquirer", "merchant")
         process.links = [InProcessLink("network", self.network.border, "acquirer")]
-        network = NetworkStub(Channel(process.links[0], env(), timeout_s=timeout_s))
+        network = NetworkStub(Channel(process.links[0], env(), timeout_s=NEIGHBOUR_S))
         servicer = AcquirerServicer("99990000001", network, process.journal, self.clock)
         add_AcquirerServicer_to_server(servicer, process.border)
         process.reversals = servicer.reversals
@@ -118,12 +121,11 @@ class MerchantHouse(House):
         self.acquirer, self.tsp = Acquirer(), Tsp()
         self.payment_keys = PaymentKeys("", SHOP.merchant_domain, self.clock)
 
-    def start(self, timeout_s: float = 5.0) -> Process:
-        """timeout_s: how long either neighbour may take."""
+    def start(self) -> Process:
         process = self._process("merchant", "cardholder")
         borders = {"acquirer": self.acquirer.border, "tsp": self.tsp.border}
         process.links = [InProcessLink(name, border, "merchant") for name, border in borders.items()]
-        acquirer, tsp = (Channel(link, env(), timeout_s=timeout_s) for link in process.links)
+        acquirer, tsp = (Channel(link, env(), timeout_s=NEIGHBOUR_S) for link in process.links)
         requestor = TokenRequestor(SHOP, REQUESTOR_IDS, TokenServiceStub(tsp), TokenLifecycleStub(tsp))
         cards, used = RedisCardsOnFile(process.store), RedisUsedDetails(process.store)
         wallets = WalletCards(REQUESTOR_IDS, self.payment_keys, used, self.clock)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.message import Message
+from leap import leap
+from patience import STORE_TIMEOUT_S
 
 from cardnet.border import Border
 from cardnet.call import Call
@@ -59,13 +61,14 @@ def border(service: str) -> Border:
 
 async def emptied(server: EmbeddedStore) -> None:
     """Throw away what another test left."""
-    admin = Store(server.admin_url, LIBRARY, owner="test")
+    admin = Store(server.admin_url, LIBRARY, owner="test", timeout_s=STORE_TIMEOUT_S)
     await admin.command("FLUSHALL")
     await admin.close()
 
 
 async def hang(_response: Message, call: Call) -> None:
-    """Act, and never answer."""
+    """Act, and never answer: the time that the caller waits is over at once."""
+    leap(call.remaining_s())
     await call.outlast()
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import grpc
 import grpc.aio
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from patience import AMPLE_S, ample
 
 from cardnet.border import Border
 from cardnet.call import Call, current
@@ -16,6 +17,7 @@ from cardnet.env import Env
 from cardnet.errors import Fault
 from cardnet.identity import TRUST_DOMAIN, Door
 from cardnet.recorder import Recorder
+from cardnet.span import TEXT
 from cardnet.v1.token_lifecycle_pb2 import FollowTokensRequest, TokenNotification
 from cardnet.v1.token_lifecycle_pb2_grpc import (
     TokenNotificationsServicer,
@@ -77,6 +79,8 @@ class Source(TokenNotificationsServicer):
 class Spans:
     """Keeps what is sent to a sink."""
 
+    form = TEXT
+
     def __init__(self) -> None:
         self.spans = []
 
@@ -129,14 +133,15 @@ async def running(wire: str) -> AsyncIterator[House]:
     yield house
     for link in house.links.values():
         await link.close()
-    house.border.stop_streams()
-    await house.server.stop(None)
-    await house.border.drain()
+    async with ample():
+        house.border.stop_streams()
+        await house.server.stop(None)
+        await house.border.drain()
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the event loop turn until it is so."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         while not condition():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 
@@ -145,7 +150,7 @@ async def until_its_end(stream) -> tuple[list[int], BaseException | None]:
     """The positions that came, and the fault that was the end."""
     positions = []
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(AMPLE_S):
             async for notification in stream:
                 positions.append(notification.position)
     except Fault as fault:

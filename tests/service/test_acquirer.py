@@ -133,7 +133,7 @@ async def test_what_its_own_checks_refuse_never_reaches_the_network(house, chang
 
 
 async def test_a_silent_network_is_sent_the_reversal_until_it_acknowledges_and_not_once_more(house) -> None:
-    acquirer = house.start(timeout_s=0.3)
+    acquirer = house.start()
     house.network.then = hang
     house.network.reversal_answers = [Unavailable("AWAY", "away"), "96", Overloaded("BUSY", "busy")]
     with pytest.raises(TimedOut):

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from houses import AcquirerHouse, payment, reversal
+from houses import CALLER_S, NEIGHBOUR_S, AcquirerHouse, payment, reversal
+from leap import leap
 from neighbours import CRYPTOGRAM, TOKEN, emptied, env, hang
-from patience import STORE_TIMEOUT_S
+from patience import STORE_TIMEOUT_S, ample
 
 from cardnet.call import Call
 from cardnet.client import Channel
@@ -104,10 +105,12 @@ async def test_a_payment_of_a_process_that_died_is_taken_back_by_the_next(house)
         await asyncio.Event().wait()
 
     house.network.then = dies
-    cut_off = asyncio.create_task(dead.calls.SubmitPayment(payment(), timeout=0.5))
-    await waiting.wait()
+    cut_off = asyncio.create_task(dead.calls.SubmitPayment(payment()))
+    async with ample():
+        await waiting.wait()
     await dead.store.close()
     dead.journal.finish = dead.journal.give_up = dead.journal.forget = None  # from here on it does nothing more
+    leap(CALLER_S)
     with pytest.raises(Fault):
         await cut_off
 
@@ -154,7 +157,7 @@ async def test_a_store_that_stops_while_the_network_decides_leaves_no_hold(house
 async def test_the_store_never_sees_a_cryptogram_and_no_key_names_a_token(house, server) -> None:
     acquirer = house.start()
     await acquirer.calls.SubmitPayment(payment())
-    admin = Store(server.admin_url, LIBRARY, owner="test")
+    admin = Store(server.admin_url, LIBRARY, owner="test", timeout_s=STORE_TIMEOUT_S)
     keys = await admin.command("KEYS", "*")
     [entry] = [key for key in keys if b":entry:" in key]
     kept = b"".join((await admin.command("HGETALL", entry)).values())
@@ -169,7 +172,7 @@ async def test_a_whole_acquirer_sends_reversals_by_itself(house, server) -> None
         redis_url=server.url("acquirer"),
         store_timeout_s=STORE_TIMEOUT_S,
         network="the network's address",
-        network_timeout_s=0.05,
+        network_timeout_s=NEIGHBOUR_S,
     )
     service = build(config, env(), [], lambda name, _address: InProcessLink(name, house.network.border, "acquirer"))
     await service.start()
@@ -178,7 +181,7 @@ async def test_a_whole_acquirer_sends_reversals_by_itself(house, server) -> None
     merchant = AcquirerStub(Channel(link, env(), timeout_s=25))
     with pytest.raises(Unavailable):
         await merchant.SubmitPayment(payment())
-    async with asyncio.timeout(5):
+    async with ample():
         await house.network.reversed.wait()
     await service.stop()
     await house.network.border.drain()

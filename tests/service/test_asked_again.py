@@ -8,8 +8,10 @@ from itertools import count
 from typing import Any
 
 import pytest
-from houses import AcquirerHouse, MerchantHouse, Process, card, order, payment
+from houses import CALLER_S, AcquirerHouse, MerchantHouse, Process, card, order, payment
+from leap import leap
 from neighbours import Tsp, emptied
+from patience import ample
 
 from cardnet.border import ASKED_BEFORE
 from cardnet.embedded_store import EmbeddedStore
@@ -35,9 +37,9 @@ async def house(server: EmbeddedStore) -> AsyncIterator[AcquirerHouse]:
         yield house
 
 
-async def asked_again(process: Process, method: str, request: Any, timeout_s: float = 20) -> bytes:
+async def asked_again(process: Process, method: str, request: Any) -> bytes:
     """The answer to what gRPC asks again, in bytes."""
-    return await process.link.call(method, request.SerializeToString(), {ASKED_BEFORE: "1"}, timeout_s)
+    return await process.link.call(method, request.SerializeToString(), {ASKED_BEFORE: "1"}, CALLER_S)
 
 
 class Held:
@@ -55,6 +57,11 @@ class Held:
             if self.fault:
                 raise self.fault
 
+    async def has_one_waiting(self) -> None:
+        """Wait until the first has asked."""
+        async with ample():
+            await self.reached.wait()
+
 
 class Pair:
     """Two acquirers, the first of which has sent the payment on and waits for the network's answer."""
@@ -67,7 +74,7 @@ class Pair:
         """What comes of it at the first."""
         self.house.network.then = self.held
         task = asyncio.create_task(self.first.ask(SUBMIT, payment()))
-        await self.held.reached.wait()
+        await self.held.has_one_waiting()
         return task
 
 
@@ -93,7 +100,7 @@ async def test_the_first_s_answer_counts_no_more_once_the_second_has_taken_it_up
     first = await pair.begun()
     house.network.then = later
     second = asyncio.create_task(asked_again(pair.second, SUBMIT, payment()))
-    await later.reached.wait()
+    await later.has_one_waiting()
     pair.held.released.set()
     with pytest.raises(Unavailable) as fault:
         await first
@@ -114,7 +121,7 @@ async def test_what_the_first_does_not_learn_is_its_own_affair(
     first = await pair.begun()
     house.network.then = later
     second = asyncio.create_task(asked_again(pair.second, SUBMIT, payment()))
-    await later.reached.wait()
+    await later.has_one_waiting()
     if answered:
         later.released.set()
         await second
@@ -205,13 +212,31 @@ async def street(server: EmbeddedStore, house: AcquirerHouse, monkeypatch: pytes
         yield street
 
 
+def told_to_wait(shop: Process) -> asyncio.Event:
+    """Set when the acquirer has told a shop that the payment is under way."""
+    told, link = asyncio.Event(), shop.links[0]
+    call = link.call
+
+    async def noted(*asked: Any) -> bytes:
+        try:
+            return await call(*asked)
+        except InProgress:
+            told.set()
+            raise
+
+    link.call = noted  # type: ignore[method-assign,assignment]
+    return told
+
+
 async def test_the_shop_s_second_instance_waits_for_the_answer_to_what_the_first_sent(street: Street) -> None:
     request, held = await street.order(), Held()
     street.network.then = held
     first = asyncio.create_task(street.first.ask(CHECKOUT, request))
-    await held.reached.wait()
+    await held.has_one_waiting()
+    told = told_to_wait(street.second)
     second = asyncio.create_task(asked_again(street.second, CHECKOUT, request))
-    await asyncio.sleep(0.05)  # it asks the acquirer, and hears that it is under way
+    async with ample():
+        await told.wait()
     assert not second.done()
     held.released.set()
 
@@ -229,7 +254,7 @@ async def test_a_shop_s_instance_that_comes_late_gets_the_answer_that_there_is(s
     request, held = await street.order(), Held()
     street.tsp.then = held
     first = asyncio.create_task(street.first.ask(CHECKOUT, request))
-    await held.reached.wait()  # it stands still before it has sent anything
+    await held.has_one_waiting()  # it stands still before it has sent anything
     answer = await asked_again(street.second, CHECKOUT, request)
     held.released.set()
     assert await first == answer
@@ -240,7 +265,7 @@ async def test_a_second_instance_without_a_cryptogram_has_what_the_first_did_tak
     request, held = await street.order(), Held()
     street.network.then = held
     first = asyncio.create_task(street.first.ask(CHECKOUT, request))
-    await held.reached.wait()
+    await held.has_one_waiting()
     street.tsp.fault = Overloaded("BUSY", "busy")
     with pytest.raises(Overloaded):
         await asked_again(street.second, CHECKOUT, request)
@@ -258,9 +283,14 @@ async def test_whoever_waits_in_vain_until_the_deadline_has_it_taken_back(street
     request, held = await street.order(), Held()
     street.network.then = held
     first = asyncio.create_task(street.first.ask(CHECKOUT, request))
-    await held.reached.wait()
+    await held.has_one_waiting()
+    told = told_to_wait(street.second)
+    second = asyncio.create_task(asked_again(street.second, CHECKOUT, request))
+    async with ample():
+        await told.wait()
+    leap(CALLER_S)
     with pytest.raises(TimedOut):
-        await asked_again(street.second, CHECKOUT, request, timeout_s=0.5)
+        await second
     await street.second.border.drain()
     held.released.set()
     await asyncio.gather(first, return_exceptions=True)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from patience import patient
 
 from cardnet.testing import LocalNetwork
 from cardnet.v1.merchant_pb2 import SaveCardRequest
@@ -27,7 +28,7 @@ SAVE_CARD = "/cardnet.v1.Merchant/SaveCard"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         yield network
 
 

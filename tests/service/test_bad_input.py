@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from attack import METHODS, Method, inside, over_the_wire, stored
 from bad_input import BAD, GIVEN, PAN, good, leave_out, places, put
+from patience import patient
 
 from cardnet import messages
 from cardnet.testing import LocalNetwork
@@ -17,7 +18,7 @@ CHECKOUT = "/cardnet.v1.Merchant/Checkout"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         yield network
 
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 from attack import METHODS, over_the_wire
 from bad_input import PAN, good
 from google.protobuf.message import Message
+from patience import patient
 
 from cardnet.border import Border
 from cardnet.env import Env
@@ -27,7 +28,7 @@ CHECKOUT = "/cardnet.v1.Merchant/Checkout"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         yield network
 
 

@@ -5,6 +5,7 @@ import pytest
 import pytest_asyncio
 from attack import over_the_wire
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+from patience import patient
 
 from cardnet.otlp import EXPORT
 from cardnet.testing import LocalNetwork
@@ -17,14 +18,14 @@ GET_TRACE, LIST_TRACES = "/cardnet.v1.Traces/GetTrace", "/cardnet.v1.Traces/List
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork(in_process=True) as network:
+    async with LocalNetwork(in_process=True, settings=patient()) as network:
         yield network
 
 
 async def export(network: LocalNetwork, data: bytes) -> str:
     async with network.grpc_channel("collector") as channel:
         try:
-            await channel.unary_unary(EXPORT)(data, timeout=5)
+            await channel.unary_unary(EXPORT)(data, timeout=25)
         except grpc.aio.AioRpcError as error:
             return error.code().name
     return "OK"
@@ -59,8 +60,23 @@ async def test_spans_that_no_service_of_ours_wrote_break_no_answer(network, attr
             span.attributes.add(key=name).value.string_value = value
             spans.resource.attributes.add(key=name).value.string_value = value
         assert await export(network, TracesData(resource_spans=[spans]).SerializeToString()) == "OK"
-    found = await over_the_wire(network, GET_TRACE, b"\x0a\x0800010203", timeout_s=5)
+    found = await over_the_wire(network, GET_TRACE, b"\x0a\x0800010203", timeout_s=25)
     assert found.code == "OK"
     listed = await over_the_wire(network, LIST_TRACES, ListTracesRequest().SerializeToString())
     assert bytes(range(16)).hex() in listed.shown
     assert b"x".hex() * 100 not in listed.shown
+
+
+@pytest.mark.parametrize(("sender", "kept"), [("cardholder", False), ("network", True)])
+async def test_messages_are_kept_as_they_are_if_a_service_sent_them_and_as_text_else(network, sender, kept):
+    trace_id = bytes([len(sender)]) * 16
+    span = Span(trace_id=trace_id, span_id=b"12345678", name="cardnet.v1.Merchant/Checkout")
+    span.attributes.add(key="cardnet.request.message").value.bytes_value = b"\x0a\x04key1"
+    data = TracesData(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[span])])])
+    async with network.grpc_channel("collector", sender) as channel:
+        await channel.unary_unary(EXPORT)(data.SerializeToString(), timeout=25)
+    archive = network.collector.archive
+    [stored] = archive._traces[trace_id.hex()].read()
+    assert stored.attributes[0].key == f"cardnet.request.{'message' if kept else 'fields'}"
+    [told] = archive.spans(trace_id.hex()).resource_spans[0].scope_spans[0].spans
+    assert told.attributes[0].value.string_value == '{"idempotency_key": "key1"}'

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from console_visit import PAGE, browser_at
 from page_words import words
-from patience import patient
+from patience import AMPLE_S, patient
 
 from cardnet.cli import collected
 from cardnet.console.site import Console
@@ -72,7 +72,7 @@ async def test_what_the_operator_did_is_told_as_the_operators(
         done = {"action": action, "party": party, "cause": "other"}
         assert (await browser.post(token, data=done, headers=same)).status_code == 303
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(AMPLE_S):
         page = ""
         while page.count('data-label="by"') < 4:
             page = (await browser.get(token)).text

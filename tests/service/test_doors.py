@@ -5,6 +5,7 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 from attack import BY_PATH, door, through
+from patience import patient
 
 from cardnet.authority import Authority
 from cardnet.certificates import AUTHORITIES, channel_credentials
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         yield network
 
 
@@ -142,7 +143,7 @@ async def test_a_name_in_a_message_is_no_name(network):
 
 
 async def test_without_an_admin_door_what_operators_call_is_nowhere():
-    async with LocalNetwork(in_process=True, fronts=True, admin=False) as network:
+    async with LocalNetwork(in_process=True, fronts=True, admin=False, settings=patient()) as network:
         assert not network.admin_addresses
         for path in LET_IN:
             if doors_of(path) == (Door.ADMIN,):
@@ -154,5 +155,5 @@ async def test_without_an_admin_door_what_operators_call_is_nowhere():
 async def test_what_a_service_does_not_offer_is_not_there(network, path):
     async with door(network, "merchant", "cardholder") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(path)(b"", timeout=5)
+            await channel.unary_unary(path)(b"", timeout=25)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

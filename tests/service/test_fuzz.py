@@ -10,6 +10,7 @@ from bad_input import BAD, PAN, REAL_LOOKING, good, leave_out, places, put
 from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import patient
 
 from cardnet.testing import LocalNetwork
 
@@ -53,7 +54,7 @@ always_the_same = settings(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         yield network
 
 

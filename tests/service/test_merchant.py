@@ -203,7 +203,7 @@ async def test_without_the_tsp_nothing_is_sent_and_the_key_stays_good(house, sil
     id_ = await saved(house)
     house.tsp.then, house.tsp.fault = (hang, None) if silent else (None, Overloaded("BUSY", "too much at once"))
     with pytest.raises(TimedOut if silent else Overloaded):
-        await house.start(timeout_s=0.3).calls.Checkout(order(card_on_file_id=id_))
+        await house.start().calls.Checkout(order(card_on_file_id=id_))
     house.tsp.then = house.tsp.fault = None
     assert (await house.start().calls.Checkout(order(card_on_file_id=id_))).approved
     assert house.acquirer.taken_back == []

@@ -102,7 +102,7 @@ async def test_a_silent_token_service_provider_confirms_nothing(house) -> None:
     _, on_file = await saved(house, "123456")
     house.tsp.then = hang
     with pytest.raises(TimedOut):
-        await house.start(timeout_s=0.3).calls.ConfirmCard(typed("123456", on_file))
+        await house.start().calls.ConfirmCard(typed("123456", on_file))
     house.tsp.then, house.tsp.fault = None, Unavailable("AWAY", "away")
     with pytest.raises(Unavailable):
         await house.start().calls.ConfirmCard(typed("123456", on_file))

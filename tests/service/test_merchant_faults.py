@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from houses import MerchantHouse, Process, card, order
+from houses import CALLER_S, NEIGHBOUR_S, MerchantHouse, Process, card, order
+from leap import leap
 from neighbours import OTHER_TOKEN, emptied, env, hang
-from patience import STORE_TIMEOUT_S
+from patience import STORE_TIMEOUT_S, ample
 
 from cardnet.call import Call
 from cardnet.client import Channel
@@ -45,7 +46,7 @@ async def given_back(shop: Process, id_: str) -> None:
 
 
 async def test_a_silent_acquirer_is_sent_the_reversal_until_it_acknowledges_and_not_once_more(house) -> None:
-    shop = house.start(timeout_s=0.3)
+    shop = house.start()
     id_ = await on_file(shop)
     house.acquirer.then, house.acquirer.reversal_faults = hang, [Unavailable("A", "away"), Overloaded("B", "busy")]
     with pytest.raises(TimedOut):
@@ -112,9 +113,11 @@ async def test_an_order_of_a_process_that_died_is_taken_back_by_the_next(house) 
         await asyncio.Event().wait()
 
     house.acquirer.then = dies
-    cut_off = asyncio.create_task(dead.calls.Checkout(order(card_on_file_id=id_), timeout=0.5))
-    await waiting.wait()
+    cut_off = asyncio.create_task(dead.calls.Checkout(order(card_on_file_id=id_)))
+    async with ample():
+        await waiting.wait()
     dead.journal.finish = dead.journal.give_up = dead.journal.forget = None  # from here on it does nothing more
+    leap(CALLER_S)
     with pytest.raises(Fault):
         await cut_off
 
@@ -180,7 +183,7 @@ async def test_a_whole_shop_sends_reversals_by_itself(house, server) -> None:
         store_timeout_s=STORE_TIMEOUT_S,
         acquirer="the acquirer's address",
         tsp="the tsp's address",
-        acquirer_timeout_s=0.05,
+        acquirer_timeout_s=NEIGHBOUR_S,
     )
     borders = {"acquirer": house.acquirer.border, "tsp": house.tsp.border}
     service = build(config, env(), [], lambda name, _address: InProcessLink(name, borders[name], "merchant"))
@@ -190,7 +193,7 @@ async def test_a_whole_shop_sends_reversals_by_itself(house, server) -> None:
     house.acquirer.then = hang
     with pytest.raises(Unavailable):
         await customer.Checkout(order(card_on_file_id=id_))
-    async with asyncio.timeout(5):
+    async with ample():
         await house.acquirer.reversed.wait()
     await service.stop()
     await house.acquirer.border.drain()

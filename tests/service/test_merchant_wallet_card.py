@@ -9,6 +9,7 @@ import pytest
 from browser_neighbours import PAGE, house_of_browsers
 from houses import SHOP, MerchantHouse, order
 from neighbours import CRYPTOGRAM, TOKEN
+from patience import STORE_TIMEOUT_S
 from wallets import DETAILS, KEPT, ONCE, REQUESTORS, bound, from_wallet
 
 from cardnet import messages
@@ -201,7 +202,7 @@ async def test_an_order_that_was_not_begun_may_come_again_with_its_details(house
 
 async def stored(server: EmbeddedStore) -> str:
     """Everything in the store, as text: of the merchant there are strings, hashes and a sorted set."""
-    admin = Store(server.admin_url, owner="test")
+    admin = Store(server.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     found: list[Any] = []
     for key in await admin.command("KEYS", "*"):
         kind = await admin.command("TYPE", key)

@@ -85,7 +85,7 @@ async def test_nothing_is_sent_where_the_tsp_cannot_describe_the_token_and_the_s
     request = await kept_for(house, KEPT)
     house.tsp.then = hang
     with pytest.raises(TimedOut):
-        await house.start(timeout_s=0.3).calls.Checkout(request)
+        await house.start().calls.Checkout(request)
     assert house.acquirer.asked == house.acquirer.taken_back == []
     house.tsp.then = None
     assert (await house.start().calls.Checkout(request)).card_on_file_id

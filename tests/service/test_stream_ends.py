@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
+from patience import AMPLE_S
 from stream_house import PAN, House, Source, answer, running, until, until_its_end
 
 from cardnet import border as border_module
@@ -55,7 +56,7 @@ async def lose_the_connection(house):
 async def test_the_servicer_stops_and_cleans_up_when_its_caller_has_gone(house, leave):
     house.source.script = [answer(1)]
     await leave(house)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         await house.source.cleaned_up.wait()
     await until(lambda: not house.border._streams)
 
@@ -64,7 +65,7 @@ async def test_a_servicer_whose_caller_goes_in_the_middle_of_much_stops_too(hous
     house.source.script = [answer(n) for n in range(1, 20_000)]
     async with aclosing(house.follow()) as stream:
         await anext(stream)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         await house.source.cleaned_up.wait()
     assert house.source.given < 19_999
     assert not caplog.text
@@ -105,7 +106,7 @@ async def test_a_stopping_service_ends_its_streams_and_takes_no_more(house):
     house.source.script = [answer(1)]
     following = asyncio.create_task(until_its_end(house.follow()))
     await until(lambda: house.source.waiting)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         await house.border.drain()
         positions, told = await following
     assert (positions, type(told), told.reason) == ([1], Unavailable, "SERVICE_STOPPING")
@@ -117,7 +118,7 @@ async def test_a_stream_that_nobody_asks_does_not_hold_a_stopping_service_up(hou
     house.source.script = [answer(1), answer(2)]
     async with aclosing(house.follow()) as stream:
         await anext(stream)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(AMPLE_S):
             await house.border.drain()
         if isinstance(house.link, InProcessLink):
             with pytest.raises(Unavailable, match="is being stopped"):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 
 import pytest
+from patience import AMPLE_S
 from stream_house import ASKED, FOLLOW, PAN, House, Spans, answer, running, until, until_its_end
 from tap import Tap
 
@@ -168,7 +169,7 @@ async def test_an_answer_that_breaks_its_rules_counts_as_none_and_ends_the_strea
     house.source.script = [answer(1), TokenNotification(position=2)]
     positions, told = await until_its_end(house.follow())
     assert (positions, type(told), told.reason) == ([1], Unavailable, "ANSWER_MALFORMED")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         await house.source.cleaned_up.wait()
 
 

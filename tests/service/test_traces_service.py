@@ -7,13 +7,14 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from patience import patient
+from patience import AMPLE_S, ample, patient
 from payment_spans import number, paid
 
 from cardnet.client import Channel
 from cardnet.env import Env
 from cardnet.errors import InvalidField, NotFound
 from cardnet.testing import LocalNetwork
+from cardnet.traces import archive as archives
 from cardnet.traces import collector
 from cardnet.traces.otlp_json import spans_of
 from cardnet.v1.traces_pb2 import FollowTracesRequest, GetTraceRequest, ListTracesRequest
@@ -63,14 +64,17 @@ async def following(traces: TracesStub, followers: Followers, filter_: str = "")
     """One who follows and has begun to; what is entered gives the next authorisation. Has hung up in the end."""
     stream = traces.FollowTraces(FollowTracesRequest(filter=filter_))
     first = [asyncio.ensure_future(anext(stream))]
-    await followers.came.get()
+    async with ample():
+        await followers.came.get()
     async with aclosing(stream):
         yield lambda: first.pop() if first else anext(stream)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(AMPLE_S):
         await followers.gone.get()
 
 
-async def test_the_spans_of_a_trace_are_given_as_they_came(network: LocalNetwork, traces: TracesStub) -> None:
+async def test_the_spans_of_a_trace_are_given_as_everybody_reads_them(
+    network: LocalNetwork, traces: TracesStub
+) -> None:
     payment = await network.checkout(await network.save_card("approved"), "1.00 USD")
     answer = await traces.GetSpans(GetTraceRequest(trace_id=payment.trace.trace_id))
     assert spans_of(answer.otlp_json.encode()) == network.collector.archive.spans(payment.trace.trace_id)
@@ -80,7 +84,10 @@ async def test_the_spans_of_a_trace_are_given_as_they_came(network: LocalNetwork
     assert "cardnet.cde.v1.Issuer/Authorise" in names
 
 
-async def test_of_a_trace_that_is_not_there_there_are_no_spans(traces: TracesStub) -> None:
+async def test_of_a_trace_that_is_not_there_there_are_no_spans(
+    traces: TracesStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "BEGINS_WITHIN_S", 0.0)
     with pytest.raises(NotFound):
         await traces.GetSpans(GetTraceRequest(trace_id="f" * 32))
     with pytest.raises(InvalidField):

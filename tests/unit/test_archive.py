@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+from patience import AMPLE_S
 from payment_spans import checkout, number, paid, sent, submission
 
 from cardnet.identity import PROGRAMS
@@ -157,7 +158,7 @@ async def test_a_bug_in_one_round_of_settling_ends_none_of_the_next(monkeypatch,
     for trace in (1, 2, 3):
         await archive.take(await sent("merchant", [submission(trace, server=False)]))
     running = asyncio.create_task(archive.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(AMPLE_S):
         assert [await settled.get() for _ in range(3)] == [number(1), number(2), number(3)]
     assert not running.done()
     running.cancel()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import accumulate
 from typing import Any
 
 import httpx
@@ -11,17 +12,19 @@ import pytest
 import pytest_asyncio
 from told import recorded, trace_id
 
-from cardnet.console.news import EVERY_S, MOST_LINES, MOST_LISTENERS
+from cardnet.console.news import EVERY_S, HANDFUL, LINES_PER_S, MOST_LINES, MOST_LISTENERS, Room
 from cardnet.console.served import ServedConsole
 from cardnet.console.site import Console
 from cardnet.testing.ports import Ports
+from cardnet.traces import archive as archives
 from cardnet.traces.archive import Archive
 
 MANY, AT_ONCE = 4_000, 50
 
 
 @pytest.fixture
-def archive() -> Archive:
+def archive(monkeypatch: pytest.MonkeyPatch) -> Archive:
+    monkeypatch.setattr(archives, "SETTLES_AGAIN_S", 0)  # else who reads a line again reads it a little later
     return Archive()
 
 
@@ -50,8 +53,12 @@ async def listening(browser: httpx.AsyncClient, query: str = "") -> AsyncIterato
 
         async def messages() -> AsyncIterator[dict[str, Any]]:
             async for line in answer.aiter_lines():
+                if line.startswith("id: "):
+                    identifier = int(line.removeprefix("id: "))
                 if line.startswith("data: "):
-                    yield json.loads(line.removeprefix("data: "))
+                    message = json.loads(line.removeprefix("data: "))
+                    assert message["seen"] == identifier, "what the page knows, the browser does"
+                    yield message
 
         yield messages()
 
@@ -63,11 +70,11 @@ async def feed(archive: Archive, many: int) -> None:
         await asyncio.sleep(0)  # others' turn, as a network's sockets would let them have it
 
 
-async def settled(archive: Archive, messages: AsyncIterator[dict[str, Any]], seen: int) -> list[dict[str, Any]]:
+async def settled(messages: AsyncIterator[dict[str, Any]], seen: int, matching: int) -> list[dict[str, Any]]:
     told = []
     async for message in messages:
         told.append(message)
-        if message["counts"]["seen"] == seen:
+        if message["counts"]["seen"] == seen and sum(message["matched"] for message in told) >= matching:
             return told
     raise AssertionError("the stream ended")
 
@@ -81,7 +88,7 @@ async def test_of_thousands_all_are_counted_and_only_the_newest_are_shown(
         began = now()
         assert (await anext(messages))["counts"]["seen"] == 0
         feeding = asyncio.create_task(feed(archive, MANY))
-        told = await settled(archive, messages, MANY)
+        told = await settled(messages, MANY, matching)
         await feeding
         assert len(told) <= (now() - began) / EVERY_S + 1
     assert told[-1]["counts"] == {
@@ -95,6 +102,41 @@ async def test_of_thousands_all_are_counted_and_only_the_newest_are_shown(
     assert max(len(message["lines"]) for message in told) == min(MOST_LINES, matching)
     if matching:
         assert told[-1]["lines"][0]["id"] == trace_id(MANY)
+
+
+async def test_what_there_is_no_room_for_is_told_a_little_later(archive: Archive, browser: httpx.AsyncClient) -> None:
+    async with listening(browser) as messages:
+        await anext(messages)
+        await archive.take(recorded(range(1, 2 * MOST_LINES + 1)))  # as many as there is room for
+        first = await anext(messages)
+        await archive.take(recorded(range(2 * MOST_LINES + 1, 4 * MOST_LINES + 1)))
+        later = await settled(messages, 4 * MOST_LINES, 2 * MOST_LINES)
+    assert (first["matched"], len(first["lines"])) == (2 * MOST_LINES, MOST_LINES)
+    assert [bool(message["lines"]) for message in later] == [bool(message["matched"]) for message in later]
+    assert later[-1]["lines"][0]["id"] == trace_id(4 * MOST_LINES)
+    told = accumulate(message["matched"] for message in (first, *later))
+    assert [message["seen"] for message in (first, *later)] == list(told), "to connect again with it loses nothing"
+
+
+def test_a_short_burst_is_listed_in_full() -> None:
+    room = Room()
+    assert room.take(MOST_LINES, 1_000.0) == MOST_LINES
+    assert room.take(MOST_LINES, 1_000.0 + MOST_LINES / LINES_PER_S) == MOST_LINES
+
+
+def test_while_more_come_than_anybody_reads_a_handful_is_listed_at_a_time() -> None:
+    room, steps = Room(), 400
+    taken = [room.take(MOST_LINES, 1_000.0 + at * EVERY_S) for at in range(steps)]
+    assert taken[0] == MOST_LINES
+    assert all(one == 0 or one >= HANDFUL for one in taken)
+    assert sum(taken[1:]) == pytest.approx(LINES_PER_S * EVERY_S * (steps - 1), abs=HANDFUL)
+
+
+def test_few_are_listed_at_once_though_there_is_no_room_for_a_handful() -> None:
+    room = Room()
+    room.take(MOST_LINES, 1_000.0)
+    assert room.take(1, 1_000.0) == 0
+    assert room.take(1, 1_000.0 + 1 / LINES_PER_S) == 1
 
 
 async def test_who_begins_to_listen_is_told_what_came_while_the_page_was_loading(
@@ -142,8 +184,18 @@ async def test_an_authorisation_of_which_more_comes_is_told_again_and_counted_on
         await archive.take(recorded([1], code="51"))
         second = await anext(messages)
     assert (first["matched"], second["matched"]) == (1, 0)
-    assert [line["id"] for line in second["lines"]] == [trace_id(1)]
+    assert [line["id"] for line in second["updates"]] == [trace_id(1)]
+    assert not second["lines"], "so a page that has let go of the line does not list it anew"
     assert second["counts"]["seen"] == 1
+
+
+async def test_one_that_is_wanted_no_more_is_told_as_nothing(archive: Archive, browser: httpx.AsyncClient) -> None:
+    async with listening(browser, "outcome=unanswered") as messages:
+        await anext(messages)
+        await archive.take(recorded([1], code=""))
+        await anext(messages)
+        await archive.take(recorded([1], code="51"))
+        assert (await anext(messages))["updates"] == [{"id": trace_id(1), "html": ""}]
 
 
 async def test_a_line_is_escaped(archive: Archive, browser: httpx.AsyncClient) -> None:

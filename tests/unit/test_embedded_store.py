@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import AMPLE_S
 
 from cardnet import embedded_store
 from cardnet.embedded_store import EmbeddedStore
@@ -22,9 +23,6 @@ from cardnet.embedded_store.server import find_server
 from cardnet.errors import Unavailable
 from cardnet.store import Store
 from cardnet.store.address import StoreAddress
-
-AMPLE_S = 10.0
-"""For what is waited for and must happen."""
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from patience import STORE_TIMEOUT_S, ample
 
 from cardnet import journal as journals
 from cardnet.embedded_store import EmbeddedStore
@@ -27,10 +28,10 @@ def server() -> Iterator[EmbeddedStore]:
 
 @pytest.fixture
 async def journal(server: EmbeddedStore):
-    admin = Store(server.admin_url, journals.LIBRARY, owner="test")
+    admin = Store(server.admin_url, journals.LIBRARY, owner="test", timeout_s=STORE_TIMEOUT_S)
     await admin.command("FLUSHALL")
     await admin.close()
-    store = Store(server.url("shop"), journals.LIBRARY, owner="shop")
+    store = Store(server.url("shop"), journals.LIBRARY, owner="shop", timeout_s=STORE_TIMEOUT_S)
     await store.open()
     yield Journal(store, "shop")
     await store.close()
@@ -206,7 +207,8 @@ async def test_one_reversal_that_hangs_or_cannot_be_sent_holds_no_other_up(
     for id_ in ids:
         await journal.give_up(id_, 0, b"payload")
 
-    await Reversals(journal, StandingClock(), send).send_due()
+    async with ample():
+        await Reversals(journal, StandingClock(), send).send_due()
 
     assert [due.id for due in await journal.take_due(NOW + OFFERED_AGAIN_S)] == ["a bug", "refused"]
     assert "KeyError" in caplog.text and "AWAY" in caplog.text

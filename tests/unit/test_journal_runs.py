@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from patience import STORE_TIMEOUT_S
 
 from cardnet import journal as journals
 from cardnet.embedded_store import EmbeddedStore
@@ -23,10 +24,10 @@ def server() -> Iterator[EmbeddedStore]:
 
 @pytest.fixture
 async def journal(server: EmbeddedStore):
-    admin = Store(server.admin_url, owner="test")
+    admin = Store(server.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     await admin.command("FLUSHALL")
     await admin.close()
-    store = Store(server.url("shop"), journals.LIBRARY, owner="shop")
+    store = Store(server.url("shop"), journals.LIBRARY, owner="shop", timeout_s=STORE_TIMEOUT_S)
     await store.open()
     yield Journal(store, "shop")
     await store.close()

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from patience import AMPLE_S, ample
 from payment_spans import Gathered, checkout, number, paid
 
 from cardnet import outbox
@@ -55,7 +56,7 @@ async def test_while_one_hangs_the_service_records_and_sends_on() -> None:
     running = asyncio.create_task(mine.run())
     for trace in (1, 2):
         mine.record(checkout(trace))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(AMPLE_S):
             await jaeger.asked.wait()
             while len(own.data) < trace:  # noqa: ASYNC110 - a recorder tells nobody
                 await asyncio.sleep(0)
@@ -83,7 +84,8 @@ async def test_what_comes_while_one_is_behind_is_sent_together_and_in_order() ->
     waiting = Outbox(slow)
     for trace in range(1, 6):
         waiting.put((await paid(trace)).SerializeToString(), 1)
-    await slow.asked.wait()
+    async with ample():
+        await slow.asked.wait()
     slow.let.set()
     await waiting.drained()
     assert [name for data in slow.came for name in traces(data)] == [number(trace) for trace in range(1, 6)]

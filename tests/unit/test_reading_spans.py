@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from payment_spans import checkout, number, sent, submission
 
-from cardnet.recorder import Ended
+from cardnet.span import Ended
 from cardnet.traces.drawing import document
 from cardnet.traces.mermaid import mermaid
 from cardnet.traces.picture import plain

@@ -8,10 +8,13 @@ from payment_spans import END_NS, START_NS, Gathered, checkout, number, sent, su
 
 from cardnet import __version__, recorder
 from cardnet.identity import MAY_CALL
-from cardnet.recorder import SERVED_BY, Recorder
+from cardnet.recorder import Recorder
+from cardnet.span import BRIEF, SERVED_BY, Ended, _attribute
+from cardnet.traces.carried import tell_all
+from cardnet.v1.merchant_pb2 import CheckoutRequest
 
 
-async def only(service: str, ended: recorder.Ended) -> tuple[Span, dict[str, str]]:
+async def only(service: str, ended: Ended) -> tuple[Span, dict[str, str]]:
     data = await sent(service, [ended])
     (span,) = data.resource_spans[0].scope_spans[0].spans
     return span, {attribute.key: attribute.value.string_value for attribute in span.attributes}
@@ -64,8 +67,31 @@ async def test_long_fields_and_many_spans_are_written_as_protobuf_has_them() -> 
     spans = [span for one in data.resource_spans for span in one.scope_spans[0].spans]
     assert [span.trace_id.hex() for span in spans] == [number(trace) for trace in range(1, 1_201)]
     for length in (0, 1, 127, 128, 16_383, 16_384, 2_097_152):
-        attribute = Span.FromString(recorder._attribute("key", "ü" * (length // 2) + "x" * (length % 2))).attributes[0]
+        attribute = Span.FromString(_attribute("key", "ü" * (length // 2) + "x" * (length % 2))).attributes[0]
         assert (attribute.key, len(attribute.value.string_value.encode())) == ("key", length)
+
+
+async def test_a_message_of_any_length_stands_in_a_span_for_the_collector_as_protobuf_has_it() -> None:
+    for length in (0, 1, 100, 127, 128, 250, 16_383, 16_384):
+        asked = checkout(1)._replace(request=CheckoutRequest(idempotency_key="k" * length))
+        data = await sent("merchant", [asked], BRIEF)
+        (told,) = [
+            CheckoutRequest.FromString(one.value.bytes_value)
+            for one in data.resource_spans[0].scope_spans[0].spans[0].attributes
+            if one.key == "cardnet.request.message"
+        ]
+        assert told == asked.request
+
+
+async def test_each_receiver_gets_the_messages_in_the_form_that_it_reads() -> None:
+    own, others = Gathered(BRIEF), Gathered()
+    mine = Recorder("merchant", [own, others])
+    mine.record(submission(7, server=False))
+    await mine.flush()
+    brief, text = (TracesData.FromString(one.data[0]) for one in (own, others))
+    assert brief != text
+    tell_all(brief)
+    assert brief == text
 
 
 async def test_a_service_names_itself_and_tells_what_it_dropped(monkeypatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import uvloop
+from patience import AMPLE_S, ample
 
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.errors import Unavailable
@@ -21,9 +22,6 @@ function functions.peek(keys, args) return redis.call('GET', args[1]) end
 function functions.run(keys, args) return redis.call(unpack(args)) end
 """
 
-AMPLE_S = 10.0
-"""For what is waited for and must happen."""
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedStore]:
@@ -33,7 +31,8 @@ def server() -> Iterator[EmbeddedStore]:
 
 @pytest.fixture
 async def issuer(server: EmbeddedStore) -> AsyncIterator[Store]:
-    store = Store(server.url("issuer"), LIBRARY, owner="issuer", timeout_s=AMPLE_S)
+    """A store that gives up later than `reason_of` does: what ended a command is something else."""
+    store = Store(server.url("issuer"), LIBRARY, owner="issuer", timeout_s=2 * AMPLE_S)
     await store.open()
     yield store
     await store.close()
@@ -61,8 +60,9 @@ async def answers_again(store: Store) -> None:
 
 
 async def reason_of(asking: asyncio.Future[object]) -> str:
-    with pytest.raises(Unavailable) as fault:
-        await asking
+    async with ample():
+        with pytest.raises(Unavailable) as fault:
+            await asking
     return fault.value.reason
 
 

@@ -53,7 +53,8 @@ async def test_keys_that_are_being_moved_are_asked_for_until_they_have_arrived()
 
 
 async def test_nodes_that_send_one_to_each_other_are_not_asked_without_end() -> None:
-    async with playing(timeout_s=0.1) as cluster:
+    async with playing() as cluster:
+        cluster.store._servers._timeout_s = 0.1  # for keys that are on their way, and for nothing else
         cluster.first.plays = lambda command: cluster.at(cluster.second, "MOVED")
         cluster.second.plays = lambda command: cluster.at(cluster.first, "MOVED")
         fault = await cluster.fault()

@@ -46,7 +46,8 @@ async def test_one_that_nobody_vouches_for_or_with_another_name_hears_nothing(tm
     node, impostor = certified(file, HOST), certified(other, host)
     if host != HOST:  # it is trusted, and is somebody else
         file.write_bytes(file.read_bytes() + other.read_bytes())
-    async with playing(timeout_s=1.0, tls=(node, impostor), trusted=str(file)) as cluster:
+    async with playing(tls=(node, impostor), trusted=str(file)) as cluster:
+        cluster.store._servers._timeout_s = 0.1  # for a node to which there is no way, and for nothing else
         cluster.first.plays = lambda command: cluster.at(cluster.second, "MOVED")
         assert (await cluster.fault()).reason == "STORE_UNAVAILABLE"
         assert not cluster.second.actor.heard

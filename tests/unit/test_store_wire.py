@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from patience import AMPLE_S
 from store_actor import Actor, Part
 
 from cardnet.errors import Unavailable
@@ -41,7 +42,7 @@ async def test_without_a_server_a_command_fails_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_lost_reply_is_known_at_once_and_not_asked_for_again(tmp_path: Path) -> None:
-    async with asyncio.timeout(10.0), playing(tmp_path, lambda command: None, timeout_s=3600) as (store, actor):
+    async with asyncio.timeout(AMPLE_S), playing(tmp_path, lambda command: None, timeout_s=3600) as (store, actor):
         assert (await fault_of(store, "INCR", "issuer:a")).reason == "STORE_UNAVAILABLE"
         assert actor.heard == [[b"INCR", b"issuer:a"]]
 

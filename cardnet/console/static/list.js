@@ -2,6 +2,7 @@
 
 const MOST = 200;
 const MOST_LIT = 4; // new lines that light up; where more come at once, nobody needs to be told that something moves
+const LIT_MS = 1_200; // without a fade, for which the page would be drawn again sixty times a second
 const SPEAK_EVERY_MS = 10_000;
 const AGAIN_MS = 3_000;
 
@@ -16,9 +17,10 @@ const written = new Intl.NumberFormat("en-GB");
 
 const held = { button: false, pointer: false, focus: false };
 let waiting = []; // lines that came while the list was held, newest first
+let changed = new Map(); // rows that changed while the list was held, by their ids
 let unseen = 0; // how many matched in that time
 let left = 0; // how many matched and are in no line, because more came than is shown
-let seen = Number(document.querySelector("[data-count=seen]").textContent.replaceAll(",", "")); // when last told
+let seen = Number(document.querySelector("[data-count=seen]").textContent.replaceAll(",", "")); // all of which lines were told
 let stream = null;
 let connected = false;
 
@@ -27,53 +29,70 @@ const isHeld = () => held.button || held.pointer || held.focus;
 function tell() {
   state.className = isHeld() ? "held" : connected ? "on" : "";
   const fresh = unseen ? `, ${written.format(unseen)} new` : "";
-  const word = isHeld() ? `paused${fresh}` : connected ? "live" : "not connected, trying again";
-  if (state.textContent !== word) state.textContent = word;
-  const label = isHeld() ? "Go on" : "Pause";
-  if (hold.textContent !== label) hold.textContent = label;
+  write(state, isHeld() ? `paused${fresh}` : connected ? "live" : "not connected, trying again");
+  write(hold, isHeld() ? "Go on" : "Pause");
 }
 
-function made(html) {
+function write(place, text) {
+  if (place.textContent !== text) place.textContent = text; // else it would be laid out again for nothing
+}
+
+const rowOf = (id) => body.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
+
+function made(came) {
   const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content.firstElementChild;
+  template.innerHTML = came.map((line) => line.html).join("");
+  return template.content;
 }
 
-function rowOf(id) {
-  return body.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
+function replaced(before, row) {
+  row.querySelector("input").checked = before.querySelector("input").checked;
+  before.replaceWith(row);
 }
 
-function put(line, fresh) {
-  const row = made(line.html);
-  const before = rowOf(line.id);
-  if (before) {
-    row.querySelector("input").checked = before.querySelector("input").checked;
-    before.replaceWith(row);
-  } else {
-    fresh.prepend(row);
+// Replaces rows where they stand. What has no text is wanted no more; what has no row here went at the lower end.
+function change(updates) {
+  for (const line of updates) {
+    const before = rowOf(line.id);
+    if (before && line.html) replaced(before, made([line]).firstElementChild);
+    else before?.remove();
   }
+}
+
+function light(fresh) {
+  for (const row of fresh) row.classList.add("fresh");
+  setTimeout(() => { for (const row of fresh) row.classList.remove("fresh"); }, LIT_MS);
 }
 
 function trim() {
-  for (const row of [...body.rows].slice(MOST)) {
+  let row = body.rows[MOST];
+  while (row) {
+    const next = row.nextElementSibling;
     if (!row.querySelector("input").checked) row.remove();
+    row = next;
   }
 }
 
-function show(came, matched) {
-  const fresh = document.createDocumentFragment();
-  for (const line of [...came].reverse()) put(line, fresh);
+function show(came, updates, matched) {
+  const many = body.rows.length;
+  change(updates);
+  const gone = many - body.rows.length;
+  const fresh = made(came);
+  for (const row of [...fresh.children]) {
+    const before = rowOf(row.dataset.id);
+    if (before) replaced(before, row);
+  }
   const added = fresh.childElementCount;
-  if (added <= MOST_LIT) for (const row of fresh.children) row.classList.add("fresh");
+  if (added && Math.max(matched, added) <= MOST_LIT) light([...fresh.children]);
   body.prepend(fresh);
   left += Math.max(0, matched - added);
   trim();
-  if (!body.rows.length) return;
+  if (!body.rows.length && !gone) return;
   lines.hidden = false;
   document.querySelector("#empty").hidden = true;
-  if (added || left) {
+  if (added || left || gone) {
     const more = left ? ` ${written.format(left)} more came too fast to be listed: load the page again for the newest.` : "";
-    shown.textContent = `${written.format(body.rows.length)} listed.${more}`;
+    write(shown, `${written.format(body.rows.length)} listed.${more}`);
   }
   mayCompare();
 }
@@ -81,28 +100,33 @@ function show(came, matched) {
 function count(counts) {
   for (const [name, number] of Object.entries(counts)) {
     const place = document.querySelector(`[data-count="${name}"]`);
-    if (place) place.textContent = written.format(number);
+    if (place) write(place, written.format(number));
   }
+}
+
+function wait(news) {
+  const known = new Set(news.lines.map((line) => line.id));
+  const newer = new Map(news.updates.map((line) => [line.id, line]));
+  const before = waiting.filter((line) => !known.has(line.id)).map((line) => newer.get(line.id) ?? line);
+  const wanted = before.filter((line) => line.html);
+  waiting = [...news.lines, ...wanted].slice(0, MOST);
+  unseen = Math.max(0, unseen - before.length + wanted.length) + news.matched;
+  for (const line of news.updates) if (rowOf(line.id)) changed.set(line.id, line);
 }
 
 function take(news) {
   count(news.counts);
-  seen = news.counts.seen;
-  if (isHeld()) {
-    const known = new Set(news.lines.map((line) => line.id));
-    waiting = [...news.lines, ...waiting.filter((line) => !known.has(line.id))].slice(0, MOST);
-    unseen += news.matched;
-  } else {
-    show(news.lines, news.matched);
-  }
+  seen = news.seen; // not the count: of the newest, lines may still be to come
+  if (isHeld()) wait(news);
+  else show(news.lines, news.updates, news.matched);
   tell();
 }
 
 function release() {
-  if (!isHeld() && (waiting.length || unseen)) {
-    const [came, matched] = [waiting, unseen];
-    [waiting, unseen] = [[], 0];
-    show(came, matched);
+  if (!isHeld() && (waiting.length || changed.size || unseen)) {
+    const [came, updates, matched] = [waiting, [...changed.values()], unseen];
+    [waiting, changed, unseen] = [[], new Map(), 0];
+    show(came, updates, matched);
   }
   tell();
 }
@@ -154,7 +178,7 @@ hold.addEventListener("click", () => {
 function mayCompare() {
   const marked = body.querySelectorAll("input:checked").length;
   compare.disabled = marked !== 2;
-  compare.textContent = marked === 1 ? "Compare: mark one more" : marked > 2 ? "Compare: mark two only" : "Compare two marked";
+  write(compare, marked === 1 ? "Compare: mark one more" : marked > 2 ? "Compare: mark two only" : "Compare two marked");
 }
 lines.addEventListener("change", mayCompare);
 

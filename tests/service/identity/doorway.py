@@ -62,7 +62,7 @@ async def knock(at: At, address: str, with_: grpc.ChannelCredentials | None) -> 
     channel = grpc.aio.secure_channel(address, with_, options) if with_ else grpc.aio.insecure_channel(address, options)
     async with channel:
         try:
-            await channel.unary_unary(at.method)(b"\xff", timeout=10)
+            await channel.unary_unary(at.method)(b"\xff", timeout=25)
         except grpc.aio.AioRpcError as error:
             details = dict(tuple(error.trailing_metadata() or ())).get(DETAILS, b"")
             info = ErrorInfo()

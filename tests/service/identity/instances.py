@@ -62,6 +62,7 @@ class Cutting:
     def __init__(self, instance: Any, cuts: int = 0) -> None:
         """cuts: how many calls it cuts off, one after the other, before it lets one be."""
         self._instance, self._cuts = instance, cuts
+        self._cut = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[Any] | None] = set()
         self._port = 0
@@ -87,6 +88,11 @@ class Cutting:
         while name not in {one.get_extra_info("peername") for one in self._open}:  # noqa: ASYNC110 - it takes a turn or two
             await asyncio.sleep(0)
         ours.transport.abort()
+
+    async def before_answering(self, _context: Any = None) -> None:
+        """What an instance does that is not to answer a call before it has been cut off."""
+        if self._cuts:
+            await self._cut.wait()
 
     def die(self) -> None:
         """Nobody listens any more, and all that was open is cut off."""
@@ -118,6 +124,8 @@ class Cutting:
         for one in (writer, to_writer):
             one.transport.abort()
             self._open.discard(one)
+        self._cut.set()
+        self._cut = asyncio.Event()
 
     async def _arrival(self) -> None:
         """Wait until a call that is to be cut off has reached the instance."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cryptography import x509
-from patience import patient
+from patience import ample, patient
 
 from cardnet.cardholder import Cardholder
 from cardnet.certificates import Identity
@@ -40,6 +40,8 @@ class Payer:
         self._channels = [Channel(link, self._env, timeout_s=29) for link in links]
         self._cardholder = Cardholder(*self._channels, "customer-1")
         self.paid = 0
+        self.rest_s = 0.0
+        """How long each of those who pay waits between two payments."""
         self._one_more = asyncio.Event()
 
     async def pay(self) -> None:
@@ -50,13 +52,15 @@ class Payer:
             assert answer.response_code == "00", answer.notice
             self.paid += 1
             self._one_more.set()
+            await asyncio.sleep(self.rest_s)
 
     async def pays_on(self, times: int = 12) -> None:
         """Wait until it has paid a few more times."""
         enough = self.paid + times
         while self.paid < enough:
             self._one_more.clear()
-            await self._one_more.wait()
+            async with ample():
+                await self._one_more.wait()
 
     async def close(self) -> None:
         for channel in self._channels:

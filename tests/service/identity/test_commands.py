@@ -15,11 +15,13 @@ import pytest
 from cryptography import x509
 from mint import CALLED, EVERYBODY, Mint, serial_in
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+from patience import AMPLE_S
 
 from cardnet.certificates import Identity
 from cardnet.cli import main
 from cardnet.health import main as probe
 from cardnet.otlp import EXPORT, CollectorSink
+from cardnet.testing.ports import Ports
 from cardnet.testing.remote import RemoteNetwork
 from cardnet.wire import GrpcLink
 
@@ -56,7 +58,7 @@ class Command:
         return await self.end()
 
     async def end(self) -> tuple[int, str]:
-        told, said = await asyncio.wait_for(self.process.communicate(), 60)
+        told, said = await asyncio.wait_for(self.process.communicate(), AMPLE_S)
         return self.process.returncode, told.decode() + said.decode()
 
 
@@ -258,7 +260,7 @@ async def test_collect_sends_on_what_it_takes_and_answers_whatever_the_receiver_
             sink = CollectorSink(GrpcLink("collector", at, Identity(folder / "merchant")))
             await sink.export(SPANS.SerializeToString())
             await sink.close()
-            assert await asyncio.wait_for(receiver.received.get(), 20) == SPANS.SerializeToString()
+            assert await asyncio.wait_for(receiver.received.get(), AMPLE_S) == SPANS.SerializeToString()
             async with RemoteNetwork({"collector": at}, folder) as network:
                 trace = await network.trace(bytes(range(16)).hex())
             assert trace.trace_id == bytes(range(16)).hex()
@@ -274,7 +276,7 @@ async def test_collect_says_in_its_health_that_it_serves_and_takes_nothing_in_pl
         assert await asyncio.to_thread(probe, [health]) == 0
         async with grpc.aio.insecure_channel(health) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await channel.unary_unary(EXPORT)(SPANS.SerializeToString(), timeout=10)
+                await channel.unary_unary(EXPORT)(SPANS.SerializeToString(), timeout=25)
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
         assert (await collect.stop())[0] == 0
     assert await asyncio.to_thread(probe, [health]) == 2
@@ -282,8 +284,6 @@ async def test_collect_says_in_its_health_that_it_serves_and_takes_nothing_in_pl
 
 @pytest.fixture
 def free_port():
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    ports = Ports()  # kept, so that nobody else takes it meanwhile
+    yield int(ports.take().rpartition(":")[2])
+    ports.release()

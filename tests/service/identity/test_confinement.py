@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from patience import AMPLE_S, patient
 
 from cardnet.steps import SERVICES
 from cardnet.testing import LocalNetwork
@@ -33,7 +34,7 @@ async def ran(*arguments: str, cwd: Path, **environ: str) -> tuple[int, str, str
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    told, said = await asyncio.wait_for(process.communicate(), 60)
+    told, said = await asyncio.wait_for(process.communicate(), AMPLE_S)
     return process.returncode or 0, told.decode(), said.decode()
 
 
@@ -69,7 +70,7 @@ def test_each_value_of_such_a_switch_is_refused_and_none_is_not(switch, value):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork() as network:
+    async with LocalNetwork(settings=patient()) as network:
         yield network
 
 

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from instances import ATTEMPTS_BEFORE, Cutting, Instance, Names
 from mint import Mint
+from patience import AMPLE_S, ample
 
 from cardnet.border import Border
 from cardnet.cde.v1.issuer_pb2 import ReverseRequest, ReverseResponse
@@ -25,6 +26,7 @@ from cardnet.wire import GrpcLink
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ONE = "/cardnet.cde.v1.Issuer/Authorise"
+PATIENT_S = 25.0
 
 
 class Kept:
@@ -62,7 +64,7 @@ async def kept():
 
 async def settled(link: GrpcLink, method: str) -> str:
     try:
-        return (await link.call(method, b"", {}, 10)).decode()
+        return (await link.call(method, b"", {}, PATIENT_S)).decode()
     except Unavailable as fault:
         return fault.reason
 
@@ -79,8 +81,8 @@ async def asking(address: str, as_: Identity | str = "network"):
 @pytest.mark.parametrize("method", sorted(MAY_CALL))
 async def test_a_call_that_was_cut_off_is_asked_again_if_it_may_be_and_else_not(kept, method):
     [instance] = await kept.start("one")
-    instance.refuse = lambda _context: asyncio.sleep(0.05)  # long enough for the cut to come before the answer
     async with Cutting(instance, cuts=1) as cutting, asking(cutting.address) as link:
+        instance.refuse = cutting.before_answering
         outcome = await settled(link, method)
     attempts = [metadata.get(ATTEMPTS_BEFORE) for _, metadata in instance.asked]
     if method in ASKED_AGAIN:
@@ -91,8 +93,8 @@ async def test_a_call_that_was_cut_off_is_asked_again_if_it_may_be_and_else_not(
 
 async def test_a_call_is_asked_four_times_and_no_more(kept):
     [instance] = await kept.start("one")
-    instance.refuse = lambda _context: asyncio.sleep(0.05)
     async with Cutting(instance, cuts=9) as cutting, asking(cutting.address) as link:
+        instance.refuse = cutting.before_answering
         assert await settled(link, ONE) == "NEIGHBOUR_UNAVAILABLE"
     assert [metadata.get(ATTEMPTS_BEFORE) for _, metadata in instance.asked] == [None, "1", "2", "3"]
 
@@ -103,7 +105,7 @@ async def test_another_status_than_unavailable_is_an_answer(kept, code):
     instance.refuse = lambda context: context.abort(grpc.StatusCode[code])
     async with asking(f"127.0.0.1:{instance.port}") as link:
         with pytest.raises(Exception, match="issuer"):
-            await link.call(ONE, b"", {}, 10)
+            await link.call(ONE, b"", {}, PATIENT_S)
     assert len(instance.asked) == 1
 
 
@@ -113,11 +115,13 @@ class Forgetful(IssuerServicer):
     def __init__(self, faults: int) -> None:
         self.faults, self.told = faults, []
         self.arrivals = asyncio.Queue()
+        self.before_answering = None
 
     async def Reverse(self, _request, call):
         self.told.append(call.again)
         self.arrivals.put_nowait(None)
-        await asyncio.sleep(0.05)  # long enough for a cut to come before the answer
+        if self.before_answering:
+            await self.before_answering()
         if self.faults:
             self.faults -= 1
             raise Unavailable("STORE_UNAVAILABLE", "the store is away")
@@ -143,7 +147,7 @@ REVERSAL = ReverseRequest(
 async def reversed_at(address: str) -> str:
     async with asking(address) as link:
         try:
-            await link.call("/cardnet.cde.v1.Issuer/Reverse", REVERSAL.SerializeToString(), {}, 10)
+            await link.call("/cardnet.cde.v1.Issuer/Reverse", REVERSAL.SerializeToString(), {}, PATIENT_S)
         except Unavailable as fault:
             return fault.reason
     return "OK"
@@ -159,6 +163,7 @@ async def test_a_service_is_told_that_a_call_comes_again(kept):
     issuer = Forgetful(faults=0)
     await issuer.served(kept)
     async with Cutting(issuer, cuts=2) as cutting:
+        issuer.before_answering = cutting.before_answering
         assert await reversed_at(cutting.address) == "OK"
     assert issuer.told == [False, True, True]
 
@@ -178,7 +183,7 @@ async def three(kept: Kept):
 
 async def answering(link: GrpcLink, wanted: set[str], method: str = ONE) -> None:
     """Ask until just these answer, in a row: as long as the test is let run."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(AMPLE_S):
         while {await settled(link, method) for _ in range(4 * len(wanted))} != wanted:
             continue
 
@@ -200,7 +205,8 @@ async def test_one_of_three_is_killed_under_load_and_no_call_fails_and_it_is_ask
         doomed.arrivals = asyncio.Queue()
         calls = [asyncio.create_task(settled(link, method)) for _ in range(30)]
         for _ in range(10):
-            await doomed.arrivals.get()
+            async with ample():
+                await doomed.arrivals.get()
         ways[1].die()
         assert set(await asyncio.gather(*calls)) == {"a", "c"}
         assert {await settled(link, method) for _ in range(30)} == {"a", "c"}
@@ -234,7 +240,7 @@ async def test_a_new_instance_is_found_when_a_connection_has_grown_old_and_no_ca
 async def _until(link: GrpcLink, method: str, wanted: set[str]) -> None:
     """Ask until these answer, and never anything but an instance."""
     latest = set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(AMPLE_S):
         while latest != wanted:
             latest = {await settled(link, method) for _ in range(8)}
             assert latest <= {"old", "new"}, latest

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from doorway import DOORS, At, asked_as_cardnet_asks, credentials, knock, named
 from mint import CLIENT, DOMAIN, EXPIRED, NOT_YET, SERVER, Folder, Mint, rsa_key, self_signed
+from patience import patient
 
 from cardnet.testing import LocalNetwork
 
@@ -35,7 +36,7 @@ async def network(ours, expired, tmp_path_factory):
     folder = ours.everybody(tmp_path_factory.mktemp("identities"))
     for believed in folder.glob("*/ca.crt"):
         believed.write_bytes(ours.pem + expired.pem)
-    async with LocalNetwork(in_process=True, fronts=True, identities=folder) as network:
+    async with LocalNetwork(in_process=True, fronts=True, identities=folder, settings=patient()) as network:
         yield network
 
 
@@ -173,7 +174,7 @@ class Impostor:
     def __init__(self, shown: Folder | None) -> None:
         self._shown, self.heard = shown, []
 
-    async def __aenter__(self) -> "Impostor":
+    async def start(self) -> "Impostor":
         self._server = grpc.aio.server()
         handler = grpc.unary_unary_rpc_method_handler(self._hear)
         self._server.add_generic_rpc_handlers(
@@ -189,13 +190,30 @@ class Impostor:
         await self._server.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
         await self._server.stop(0)
 
     async def _hear(self, data: bytes, context: grpc.aio.ServicerContext) -> bytes:
         self.heard.append(data)
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "")
         return b""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def listening():
+    """Has impostors listen until the module's tests are done.
+
+    gRPC 1.78 can crash where a server is told to stop in the moment in which a connection to it is cut off.
+    """
+    running = []
+
+    async def listen(shown: Folder | None) -> Impostor:
+        running.append(impostor := await Impostor(shown).start())
+        return impostor
+
+    yield listen
+    for impostor in running:
+        await impostor.stop()
 
 
 def impostors(ours: Mint, expired: Mint) -> dict[str, Folder | None]:
@@ -221,24 +239,24 @@ def impostors(ours: Mint, expired: Mint) -> dict[str, Folder | None]:
     return {"plain text": None} | {what: one._replace(authorities=believed) for what, one in shown.items()}
 
 
-async def test_nobody_else_passes_as_the_issuer(ours, expired, tmp_path: Path):
+async def test_nobody_else_passes_as_the_issuer(ours, expired, listening, tmp_path: Path):
     asking = ours.leaf("network", believing=ours.pem + expired.pem).put(tmp_path / "network")
 
     async def asked(shown: Folder | None) -> tuple[str, list[bytes]]:
-        async with Impostor(shown) as impostor:
-            return (await asked_as_cardnet_asks(ISSUER, impostor.address, asking)).reason, impostor.heard
+        impostor = await listening(shown)
+        return (await asked_as_cardnet_asks(ISSUER, impostor.address, asking)).reason, impostor.heard
 
     tries = impostors(ours, expired)
     found = await asyncio.gather(*map(asked, tries.values()))
     assert dict(zip(tries, found, strict=True)) == dict.fromkeys(tries, ("NEIGHBOUR_NOT_TRUSTED", []))
     # And the issuer passes as the issuer.
-    async with Impostor(ours.leaf("issuer")) as impostor:
-        assert (await asked_as_cardnet_asks(ISSUER, impostor.address, asking)).reason == "NEIGHBOUR_UNAVAILABLE"
-        assert impostor.heard == [b"\xff"]
+    impostor = await listening(ours.leaf("issuer"))
+    assert (await asked_as_cardnet_asks(ISSUER, impostor.address, asking)).reason == "NEIGHBOUR_UNAVAILABLE"
+    assert impostor.heard == [b"\xff"]
 
 
 async def test_a_caller_with_certificates_tells_nothing_to_one_who_speaks_plain_text_and_the_reverse(network, tmp_path):
-    async with LocalNetwork(in_process=True, fronts=True, insecure=True) as plain:
+    async with LocalNetwork(in_process=True, fronts=True, insecure=True, settings=patient()) as plain:
         for at in DOORS:
             asking = network.presented(at.caller).folder
             assert (await asked_as_cardnet_asks(at, at.address(plain), asking)).reason == "NEIGHBOUR_NOT_TRUSTED"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from doorway import DOORS, asked_as_cardnet_asks
+from patience import AMPLE_S, patient
 
 from cardnet.certificates import Identity
 from cardnet.config import SettingMissing
@@ -95,7 +96,7 @@ async def started(service: str, store: EmbeddedStore, folder: Path, **settings: 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    told, said = await asyncio.wait_for(process.communicate(b""), 60)
+    told, said = await asyncio.wait_for(process.communicate(b""), AMPLE_S)
     return process.returncode or 0, (told + said).decode()
 
 
@@ -135,7 +136,7 @@ async def test_no_proxy_is_asked_for_a_neighbour(monkeypatch):
         for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
         for insecure in (True, False):
-            async with LocalNetwork(in_process=True, fronts=True, insecure=insecure) as network:
+            async with LocalNetwork(in_process=True, fronts=True, insecure=insecure, settings=patient()) as network:
                 for at in DOORS:
                     shown = network.presented(at.caller)
                     as_ = shown.folder if isinstance(shown, Identity) else shown

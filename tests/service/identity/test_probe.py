@@ -1,20 +1,21 @@
 """The probe of container engines tells who serves, who does not and who says nothing."""
 
 import asyncio
-import socket
 
 import pytest
+from patience import patient
 
 from cardnet.doors import open_health_door
 from cardnet.health import main as probe
 from cardnet.testing import LocalNetwork
+from cardnet.testing.ports import Ports
 
 
 @pytest.fixture
 def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    ports = Ports()  # kept, so that nobody else takes it meanwhile
+    yield int(ports.take().rpartition(":")[2])
+    ports.release()
 
 
 async def test_the_probe_tells_who_serves_who_does_not_and_who_says_nothing(free_port, capsys):
@@ -36,5 +37,5 @@ async def test_the_probe_tells_who_serves_who_does_not_and_who_says_nothing(free
 
 
 async def test_at_a_door_with_certificates_the_probe_learns_nothing():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         assert await asyncio.to_thread(probe, [network.addresses["tsp"]]) == 2

@@ -11,6 +11,7 @@ import pytest_asyncio
 from cryptography import x509
 from doorway import DOORS, credentials, knock
 from mint import EVERYBODY, Folder, Mint, serial_in
+from patience import patient
 from payer import LOOK_S, brisk, paying, shown_at
 
 from cardnet.authority import Registry
@@ -143,6 +144,7 @@ async def test_while_certificates_are_kept_fresh_all_of_them_may_expire_and_no_p
         first = {at: [path.read_bytes() for path in paths] for at, paths in first.items()}
         ends = x509.load_pem_x509_certificate(first[DOORS[0]][0]).not_valid_after_utc
         keeping = asyncio.create_task(registry.keep())
+        payer.rest_s = LOOK_S  # there are half a minute and two replacements to come: some payments fall into each look
         while Clock().now() <= ends:
             await payer.pays_on(4)
         await payer.pays_on()
@@ -158,7 +160,7 @@ async def test_while_certificates_are_kept_fresh_all_of_them_may_expire_and_no_p
 async def test_certificates_of_an_authority_that_is_believed_no_more_are_refused(tmp_path):
     former, new = Mint.authority(), Mint.authority()
     folder = former.everybody(tmp_path)
-    async with LocalNetwork(in_process=True, fronts=True, identities=folder) as network:
+    async with LocalNetwork(in_process=True, fronts=True, identities=folder, settings=patient()) as network:
         for name in EVERYBODY:
             new.leaf(name, believing=new.pem + former.pem).put(folder / name)
         for at in DOORS:

@@ -6,6 +6,7 @@ import pytest_asyncio
 from doorway import DETAILS
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
+from patience import patient
 
 from cardnet.testing import LocalNetwork
 from cardnet.v1.acquirer_pb2 import ReversePaymentRequest, SubmitPaymentRequest, SubmitPaymentResponse
@@ -21,7 +22,7 @@ SET_UP = {OWN: ("5732", "840", "840"), ANOTHERS: ("5942", "826", "826"), NOBODYS
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network():
-    async with LocalNetwork(in_process=True, fronts=True) as network:
+    async with LocalNetwork(in_process=True, fronts=True, settings=patient()) as network:
         yield network
 
 
@@ -56,7 +57,7 @@ async def asked(network: LocalNetwork, caller: str, method: str, message) -> byt
     async with network.grpc_channel("acquirer", caller) as channel:
         try:
             metadata = (("x-cardnet-caller", "merchant"),)  # a claim, which is believed in plain text alone
-            return await channel.unary_unary(method)(message.SerializeToString(), timeout=10, metadata=metadata)
+            return await channel.unary_unary(method)(message.SerializeToString(), timeout=25, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             info = ErrorInfo()
             for detail in Status.FromString(dict(tuple(error.trailing_metadata()))[DETAILS]).details:

@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 from issuer_bank import EUR, TOKEN, USD, Bank, purchase, tagged
+from patience import STORE_TIMEOUT_S
 
 from cardnet.cde.v1 import issuer_pb2 as pb
 from cardnet.embedded_store import EmbeddedStore
@@ -137,7 +138,7 @@ async def test_the_store_holds_no_pan_and_no_token_in_any_encoding(store, bank):
 
 async def dumped(store: EmbeddedStore) -> bytes:
     """Every key and value of the store, one after the other."""
-    admin = Store(store.admin_url, "", owner="admin")
+    admin = Store(store.admin_url, "", owner="admin", timeout_s=STORE_TIMEOUT_S)
     parts, cursor = [], b"0"
     while True:
         cursor, keys = await admin.command("SCAN", cursor, "COUNT", 1000)

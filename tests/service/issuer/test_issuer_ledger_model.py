@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from patience import STORE_TIMEOUT_S
 
 from cardnet.card import Expiry, Pan, PaymentToken, luhn_digit
 from cardnet.embedded_store import EmbeddedStore
@@ -75,7 +76,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.runner = asyncio.Runner()
-        self.store = Store(self.store_url, LIBRARY, owner="issuer")
+        self.store = Store(self.store_url, LIBRARY, owner="issuer", timeout_s=STORE_TIMEOUT_S)
         self.ledger = RedisLedger(self.store, b"k" * 32)
         digits = f"99990060{next(_numbers):07}"
         self.pan = Pan(digits + luhn_digit(digits))

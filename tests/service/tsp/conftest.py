@@ -10,14 +10,33 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from card_secrets import CardSecrets
 from notice_desk import Desk
+from patience import STORE_TIMEOUT_S, ample
 from post_office import Post
 from tsp_provider import WITH_CRYPTOGRAM, Provider, started
 
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.store import Store
+from services.tsp import keys, rotation
 from services.tsp import webhooks as posting
 from services.tsp.vault import LIBRARY
+
+
+@pytest.fixture(scope="session")
+def card_secrets() -> Iterator[CardSecrets]:
+    with pytest.MonkeyPatch.context() as patch:
+        made = CardSecrets()
+        for user in (keys, rotation):
+            patch.setattr(user, "new_card_secret", made)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def card_secrets_of_this_test(card_secrets: CardSecrets) -> Iterator[None]:
+    card_secrets.begin()
+    yield
+    card_secrets.end()
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +60,7 @@ async def shared(store: EmbeddedStore) -> AsyncIterator[Provider]:
 @pytest.fixture
 async def admin(store: EmbeddedStore) -> AsyncIterator[Store]:
     """The store as one who may do everything sees it; empty at first."""
-    behind = Store(store.admin_url, LIBRARY, owner="test")
+    behind = Store(store.admin_url, LIBRARY, owner="test", timeout_s=STORE_TIMEOUT_S)
     await behind.command("FLUSHALL")
     yield behind
     await behind.close()
@@ -52,7 +71,8 @@ async def tsp(store: EmbeddedStore, admin: Store) -> AsyncIterator[Provider]:
     provider = Provider(store)
     await provider.service.start()
     yield provider
-    await provider.service.stop()
+    async with ample():
+        await provider.service.stop()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
+from patience import STORE_TIMEOUT_S
 from tsp_provider import ON_FILE
 
 from cardnet.errors import Unavailable
@@ -62,7 +63,7 @@ class Desk:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.store = Store(url, *LIBRARIES, owner="tsp")
+        self.store = Store(url, *LIBRARIES, owner="tsp", timeout_s=STORE_TIMEOUT_S)
         self.notifications = Notifications(self.store)
         self.changed = asyncio.Event()
         self.relay = Relay(self.store, self.notifications, self.changed)

@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 
 from notice_desk import A, Desk
+from patience import AMPLE_S
 from receiver import Posted
 from tsp_provider import ON_FILE, WITH_CRYPTOGRAM
 
@@ -75,7 +76,7 @@ class Post:
         self.pauses.append(seconds)
         await asyncio.sleep(0)
 
-    def start(self, pause: Pause | None = None, timeout_s: float = 5.0, name: str = "this") -> Webhooks:
+    def start(self, pause: Pause | None = None, timeout_s: float = AMPLE_S, name: str = "this") -> Webhooks:
         """name: of the process in which they run."""
         webhooks = Webhooks(
             self.desk.store,

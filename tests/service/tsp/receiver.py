@@ -1,7 +1,10 @@
 """A shop's HTTP server on loopback: takes what is posted to it, and answers as a test says."""
 
 import asyncio
+import socket
 from typing import Any, NamedTuple, Self
+
+from patience import ample
 
 
 class Posted(NamedTuple):
@@ -23,17 +26,18 @@ class Receiver:
     "drip", which is as long but comes slowly.
     """
 
-    def __init__(self, *answers: str, port: int = 0) -> None:
+    def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
         self.got: list[Posted] = []
-        self.port = port
+        self._socket = socket.socket()  # of its own from now on, though nobody is there before it is entered
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
         self.connections = 0
         self._arrived = asyncio.Condition()
         self._open: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, sock=self._socket)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -48,7 +52,7 @@ class Receiver:
 
     async def until(self, number: int) -> list[Posted]:
         """What was posted, once it is so many."""
-        async with asyncio.timeout(10), self._arrived:
+        async with ample(), self._arrived:
             await self._arrived.wait_for(lambda: len(self.got) >= number)
         return self.got
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from joserfc.jwk import RSAKey
+from patience import patient
 from shop_page import HERE, MERCHANT, NOBODY, OTHER_MERCHANT, OTHER_SHOP, SECOND_SHOP, SHOP, ShopPage, opened, told
 from tsp_provider import DEBIT, PAN, started
 
@@ -226,7 +227,7 @@ async def test_without_an_origin_of_its_own_there_is_no_face(spare: EmbeddedStor
 
 
 async def test_a_network_has_it_where_its_settings_say() -> None:
-    async with LocalNetwork(web=True, in_process=True, fronts=True) as network:
+    async with LocalNetwork(web=True, in_process=True, fronts=True, settings=patient()) as network:
         shop = network.origins["merchant"]
         async with httpx.AsyncClient(base_url=network.origins["tsp"], headers={"origin": shop}) as client:
             key = (await client.get("/v1/key")).json()

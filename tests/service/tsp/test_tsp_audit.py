@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from patience import STORE_TIMEOUT_S
 from tsp_provider import START
 
 from cardnet.embedded_store import EmbeddedStore
@@ -25,7 +26,7 @@ Opening = Callable[[], Awaitable[AuditLog]]
 
 @pytest.fixture
 async def keys(store: EmbeddedStore, admin: Store) -> AsyncIterator[KeySet]:  # noqa: ARG001 - admin empties it
-    behind = Store(store.url("tsp"), keyring.LIBRARY, owner="tsp")
+    behind = Store(store.url("tsp"), keyring.LIBRARY, owner="tsp", timeout_s=STORE_TIMEOUT_S)
     made = KeySet(behind, FrozenClock(START))
     await made.open(KEK)
     yield made

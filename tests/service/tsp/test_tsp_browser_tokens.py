@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from patience import STORE_TIMEOUT_S
 from shop_page import MERCHANT, OTHER_MERCHANT, OTHER_SHOP, SECOND_SHOP, SHOP, ShopPage, opened
 from tsp_provider import ON_FILE, ONE_TIME, OTHERS, keys_of, use
 
@@ -35,7 +36,7 @@ async def page(store: EmbeddedStore) -> AsyncIterator[ShopPage]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def behind(store: EmbeddedStore, page: ShopPage) -> AsyncIterator[Store]:  # noqa: ARG001 - it empties the store
-    admin = Store(store.admin_url, owner="test")
+    admin = Store(store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     yield admin
     await admin.close()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from patience import STORE_TIMEOUT_S
 from tsp_provider import ON_FILE, Provider, keys_of, use
 
 from cardnet.card import Pan, PaymentToken
@@ -22,7 +23,7 @@ SALT = 32
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def thief(store: EmbeddedStore, shared: Provider) -> AsyncIterator[Store]:
     """The store in the hands of one who may read all of it."""
-    opened = Store(store.admin_url, owner="test")
+    opened = Store(store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     yield opened
     await opened.close()
 

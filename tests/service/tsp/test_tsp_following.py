@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from notice_desk import A, Desk, dying_at
+from patience import AMPLE_S
 from tsp_provider import ON_FILE, PAN, Provider
 
 from cardnet import messages
@@ -27,7 +28,7 @@ def follow(tsp: Provider, after: int = 0, trid: str = ON_FILE, caller: str = "me
 
 
 async def take(stream: Any, number: int) -> list[TokenNotification]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(AMPLE_S):
         return [await anext(stream) for _ in range(number)]
 
 
@@ -113,7 +114,7 @@ async def test_nobody_follows_anothers_tokens(tsp: Provider, trid: str, caller: 
 
 async def test_a_stopping_service_does_not_wait_for_its_followers(tsp: Provider) -> None:
     following = asyncio.create_task(anext(follow(tsp)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         while not tsp.service.border._streams:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
         await tsp.service.stop()

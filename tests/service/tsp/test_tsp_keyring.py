@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from patience import AMPLE_S, STORE_TIMEOUT_S
 from tsp_provider import START
 
 from cardnet.card import Pan, PaymentToken
@@ -13,6 +14,7 @@ from cardnet.encrypted_card import decrypt, encrypt
 from cardnet.env import FrozenClock
 from cardnet.errors import Unavailable
 from cardnet.store import Store
+from services.tsp import instances as presence
 from services.tsp import keyring
 from services.tsp.instances import Instances
 from services.tsp.keyring import PLACE, KeyState, Purpose, VaultShut, WrongKek, new_secret
@@ -24,7 +26,7 @@ PAN, TOKEN = Pan("9999000000000012"), PaymentToken("9999400000000014")
 
 @pytest.fixture
 async def behind(store: EmbeddedStore, admin: Store) -> AsyncIterator[Store]:  # noqa: ARG001 - admin empties it
-    living = Store(store.url("tsp"), keyring.LIBRARY, owner="tsp")
+    living = Store(store.url("tsp"), keyring.LIBRARY, owner="tsp", timeout_s=STORE_TIMEOUT_S)
     yield living
     await living.close()
 
@@ -173,7 +175,10 @@ async def test_cards_are_opened_with_the_key_of_their_time(keys: KeySet, behind:
     assert decrypt(blob, (await other.card_key()).private)[0] == PAN
 
 
-async def test_other_instances_hear_of_a_change_before_it_counts(behind: Store, keys: KeySet) -> None:
+async def test_other_instances_hear_of_a_change_before_it_counts(
+    behind: Store, keys: KeySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "GONE_S", 3600.0)
     clock = FrozenClock(START)
     other = key_set(behind)
     await other.open(KEK)
@@ -186,17 +191,24 @@ async def test_other_instances_hear_of_a_change_before_it_counts(behind: Store, 
         telling = asyncio.create_task(theirs.tell())
         done, _ = await asyncio.wait({spreading, telling}, timeout=0.3)
         assert not done  # somebody there still uses the keys as they were
-    await asyncio.wait_for(asyncio.gather(spreading, telling), 10)
+    await asyncio.wait_for(asyncio.gather(spreading, telling), AMPLE_S)
     assert other.keyring == keys.keyring
     await keys.change(lambda ring: ring.with_promoted(Purpose.DATA, START))
     await theirs.leave()
-    await asyncio.wait_for(ours.spread(), 10)
+    await asyncio.wait_for(ours.spread(), AMPLE_S)
 
 
-async def test_an_instance_that_died_is_not_waited_for(behind: Store, keys: KeySet, admin: Store) -> None:
+async def test_an_instance_that_died_is_not_waited_for(
+    behind: Store, keys: KeySet, admin: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours = Instances(behind, keys, FrozenClock(START))
     await admin.command("HSET", "tsp:{keyring}:instances", "dead", "0 1000.000")
-    await asyncio.wait_for(ours.spread(), 10)
+
+    async def wait() -> None:
+        raise AssertionError("somebody is waited for")
+
+    monkeypatch.setattr(presence, "_look_again", wait)
+    await ours.spread()
 
 
 async def test_rewrapped_keys_open_with_the_new_key_alone(behind: Store, keys: KeySet) -> None:

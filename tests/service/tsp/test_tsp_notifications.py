@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from notice_desk import A, B, Desk, Step, dying_at, nothing
+from patience import AMPLE_S, ample
 from tsp_provider import ON_FILE, PAN
 
 from cardnet.errors import Unavailable
@@ -141,7 +142,8 @@ async def test_a_relay_goes_on_when_the_store_is_back(desk: Desk, monkeypatch: p
     await desk.change(A, 1)
     relay, store = desk.relay_over(away)
     running = asyncio.create_task(relay.run())
-    await tried.wait()
+    async with ample():
+        await tried.wait()
     await until_told(desk, 1)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -149,6 +151,6 @@ async def test_a_relay_goes_on_when_the_store_is_back(desk: Desk, monkeypatch: p
 
 
 async def until_told(desk: Desk, number: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         while await desk.notifications.last(ON_FILE) < number:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from patience import AMPLE_S
 from tsp_provider import keys_of
 from vault_process import KEK, Population, Process, pans
 
@@ -159,7 +160,7 @@ async def test_what_begins_before_a_step_ends_before_the_next(process: Process) 
         done, _ = await asyncio.wait({rotating}, timeout=0.2)
         assert not done
         assert process.keys.unseal(number, sealed, b"") == b"late"
-    await asyncio.wait_for(rotating, 10)
+    await asyncio.wait_for(rotating, AMPLE_S)
     assert await process.vault.find(entry.token) == entry
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from meddler import IN_CARDS, WAYS, Fields, Meddler, Victim, lead_astray
+from patience import STORE_TIMEOUT_S
 from tsp_provider import ON_FILE, OTHERS, RECURRING, Provider, merchant, started, use
 
 from cardnet.card import Pan, PaymentToken
@@ -35,7 +36,7 @@ async def tsp(spare: EmbeddedStore) -> AsyncIterator[Provider]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def opened(spare: EmbeddedStore, tsp: Provider) -> AsyncIterator[Store]:
     """The store to one who may write in it; in no hurry to have it all on disk."""
-    behind = Store(spare.admin_url, owner="test")
+    behind = Store(spare.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     await behind.command("CONFIG", "SET", "appendfsync", "no")
     yield behind
     await behind.command("CONFIG", "SET", "appendfsync", "always")

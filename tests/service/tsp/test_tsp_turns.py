@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from notice_desk import B
+from patience import AMPLE_S, ample
 from post_office import OTHER, SECRET, Crew, Post, numbers, right
 from receiver import Receiver
 from tsp_provider import ON_FILE, WITH_CRYPTOGRAM
@@ -77,7 +78,8 @@ async def test_another_goes_on_where_one_that_is_gone_stopped(post: Post) -> Non
     async with Receiver("204 No Content", "500 Oops") as shop:
         post.registry.webhooks[ON_FILE] = (shop.url, SECRET)
         post.start(stands_still, name="one")
-        await posting_it.wait()  # the first was taken, and the second is to be offered again in a while
+        async with ample():
+            await posting_it.wait()  # the first was taken, and the second is to be offered again in a while
         post.start(name="two")
         for _ in range(50):
             await asyncio.sleep(0)
@@ -105,7 +107,8 @@ async def test_a_webhook_that_is_set_at_one_process_is_called_from_there_at_once
     async with Receiver("500 Oops", "410 Gone") as before, Receiver() as after:
         post.registry.webhooks[ON_FILE] = (before.url, SECRET)
         post.start(until_it_is_over, name="one")
-        await pausing.wait()
+        async with ample():
+            await pausing.wait()
         other = post.start(name="two")
         await post.registry.set_webhook(ON_FILE, after.url, OTHER)
         other.wake(ON_FILE)
@@ -137,7 +140,7 @@ async def test_a_gone_of_the_address_before_switches_off_no_new_one(post: Post, 
         if moved:
             assert numbers(await after.until(1)) == [1]
         else:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(AMPLE_S):
                 while registry.webhooks:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0)
         await post.stop()

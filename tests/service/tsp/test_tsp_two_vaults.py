@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from leap import leap
+from patience import ample
 from vault_process import KEK, Population, Process, pans
 
 from cardnet.embedded_store import EmbeddedStore
@@ -22,13 +24,23 @@ from services.tsp.turns import ALL_KEYS, Turns
 from services.tsp.uses import Admission
 
 OTHER_KEK = bytes(range(1, 33))
+LEAP_S = 0.2
+"""A hundred of them are more than a machine stands still, and one is far less than a store may take."""
+TURN_S = 0.002
+"""A real pause, in which the others do what they do."""
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who says nothing is taken for gone soon, and knows it sooner."""
-    for name, seconds in {"GONE_S": 1.0, "TRUST_S": 0.2, "_LOOK_S": 0.01}.items():
+    """Who says nothing is taken for gone after so many looks, for time passes between two of them, and else hardly."""
+    for name, seconds in {"GONE_S": 100 * LEAP_S, "TRUST_S": 50 * LEAP_S}.items():
         monkeypatch.setattr(presence, name, seconds)
+
+    async def later() -> None:
+        leap(LEAP_S)
+        await asyncio.sleep(TURN_S)
+
+    monkeypatch.setattr(presence, "_look_again", later)
 
 
 @pytest.fixture
@@ -51,7 +63,7 @@ async def tended(process: Process, until: asyncio.Event) -> None:
     while not until.is_set():
         with suppress(Unavailable, VaultShut):
             await process.office.look_after()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(TURN_S)
 
 
 async def all_along(process: Process, doing: Any) -> Any:
@@ -111,7 +123,7 @@ async def test_one_that_stood_still_during_a_rotation_looks_before_it_uses_a_key
     one, asleep = pair
     people = await Population.settle(one)
     await one.rotate(purpose)  # the other is taken for gone
-    await asyncio.sleep(presence.TRUST_S)
+    leap(presence.TRUST_S)
     late = await asleep.issue(pans(20)[-1])
     assert await asleep.pay(late, "late") is Admission.ADMITTED
     people.live.append(late)
@@ -145,7 +157,8 @@ async def test_one_that_died_in_the_midst_holds_nobody_up_for_long(pair: tuple[P
     await anext(rotating)
     one.store.survives = 0  # and so it does not end its turn either
     await rotating.aclose()
-    await other.rotate(Purpose.DATA)
+    async with ample():
+        await other.rotate(Purpose.DATA)
     await people.prove(other)
 
 
@@ -183,9 +196,10 @@ async def test_a_key_that_another_rotation_put_aside_is_not_destroyed_with_the_o
     over = asyncio.Event()
     tending = [asyncio.create_task(tended(process, over)) for process in pair]
     second = asyncio.create_task(drained(theirs.rotate(Purpose.DATA)))
-    await drained(ours.rotate(Purpose.DATA))
-    finished.set()
-    await second
+    async with ample():
+        await drained(ours.rotate(Purpose.DATA))
+        finished.set()
+        await second
     over.set()
     await asyncio.gather(*tending)
     assert promoted.is_set()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from patience import STORE_TIMEOUT_S
 from tsp_provider import DEBIT, KEK, PAN, START, Provider, keys_of, use
 
 from cardnet.card import Expiry, Pan, luhn_digit
@@ -121,7 +122,7 @@ class Dying(Store):
 
 @pytest.fixture
 async def living(store: EmbeddedStore, admin: Store) -> AsyncIterator[Store]:  # noqa: ARG001 - admin empties the store
-    living = Store(store.url("tsp"), *LIBRARIES, owner="tsp")
+    living = Store(store.url("tsp"), *LIBRARIES, owner="tsp", timeout_s=STORE_TIMEOUT_S)
     yield living
     await living.close()
 

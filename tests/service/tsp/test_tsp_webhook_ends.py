@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from notice_desk import B
+from patience import AMPLE_S, ample
 from post_office import OTHER, SECRET, Post, numbers, right
 from receiver import Receiver
 from tsp_provider import ON_FILE, WITH_CRYPTOGRAM
@@ -31,7 +32,7 @@ async def test_a_restart_goes_on_where_it_stopped(post: Post) -> None:
 
 
 async def until_noted(post: Post, position: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(AMPLE_S):
         while await post.desk.store.command("GET", f"tsp:{{notify:{ON_FILE}}}:posted") != str(position).encode():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
@@ -64,7 +65,7 @@ async def test_a_webhook_that_is_gone_is_switched_off_and_goes_on_when_set_anew(
         post.registry.webhooks[ON_FILE] = (shop.url, SECRET)
         webhooks = post.start()
         await shop.until(2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(AMPLE_S):
             while post.registry.webhooks:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0)
         await post.told(3)
@@ -88,7 +89,8 @@ async def test_an_address_that_is_set_anew_is_called_at_once(post: Post, monkeyp
     async with Receiver("500 Oops") as before, Receiver() as after:
         post.registry.webhooks[ON_FILE] = (before.url, SECRET)
         webhooks = post.start(until_it_is_over)
-        await pausing.wait()
+        async with ample():
+            await pausing.wait()
         post.registry.webhooks[ON_FILE] = (after.url, OTHER)
         webhooks.wake(ON_FILE)
         assert numbers(await after.until(1)) == [1]
@@ -104,13 +106,17 @@ async def test_an_address_that_is_set_anew_is_called_at_once(post: Post, monkeyp
 async def test_nothing_is_posted_where_there_is_no_webhook_any_more(post: Post) -> None:
     await post.told(1, 2)
 
+    switched_off = asyncio.Event()
+
     async def switch_off(_seconds: float) -> None:
         post.registry.webhooks.clear()
+        switched_off.set()
 
     async with Receiver("500 Oops") as shop, Receiver() as other:
         post.registry.webhooks[ON_FILE] = (shop.url, SECRET)
         post.start(switch_off)
-        await shop.until(1)
+        async with ample():
+            await switched_off.wait()
         await post.told(1, reference=B, trid=WITH_CRYPTOGRAM)
         post.registry.webhooks[WITH_CRYPTOGRAM] = (other.url, OTHER)
         await other.until(1)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import standardwebhooks
+from leap import leap
 from notice_desk import A, B
+from patience import AMPLE_S, ample
 from post_office import OTHER, SECRET, Post, numbers, right
 from receiver import Receiver
 from tsp_provider import ON_FILE, WITH_CRYPTOGRAM, Provider
@@ -17,6 +19,7 @@ from cardnet.cde.v1.token_operator_pb2 import SetWebhookRequest
 from cardnet.cde.v1.token_operator_pb2_grpc import TokenOperatorStub
 from cardnet.errors import Unavailable
 from cardnet.v1.token_pb2 import TOKEN_STATE_SUSPENDED
+from services.tsp import webhooks as posting
 from services.tsp.webhooks import signed
 
 
@@ -100,22 +103,33 @@ async def test_a_pause_that_is_asked_for_is_made_within_bounds(post: Post) -> No
     assert all(pause < 200 for pause in post.pauses[2:])
 
 
-async def test_who_does_not_answer_in_time_or_is_not_there_is_asked_again(post: Post) -> None:
-    await post.told(1)
-    async with Receiver() as shop:
-        port = shop.port
-    shop = Receiver("hang", "drip", port=port)
+async def test_who_does_not_answer_in_time_or_is_not_there_is_asked_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await post.told(1, 2, 3)
+    shop = Receiver("hang", "drip")
+    reading, read = asyncio.Event(), posting._read
+
+    async def begin_to_read(answer: Any) -> None:
+        reading.set()
+        await read(answer)
 
     async def open_the_shop(seconds: float) -> None:
         if not post.pauses:
             await shop.__aenter__()
         await post.pause(seconds)
 
-    post.registry.webhooks[ON_FILE] = (f"http://127.0.0.1:{port}/", SECRET)
-    post.start(open_the_shop, timeout_s=0.5)
+    monkeypatch.setattr(posting, "_read", begin_to_read)
+    post.registry.webhooks[ON_FILE] = (shop.url, SECRET)
+    post.start(open_the_shop, timeout_s=AMPLE_S)
+    await shop.until(1)
+    leap(AMPLE_S)
     await shop.until(2)
-    await post.told(2)
-    assert numbers(await shop.until(3)) == [1, 1, 2]  # of an answer without end the status counts
+    async with ample():
+        await reading.wait()
+    leap(AMPLE_S)  # of an answer without end the status counts
+    assert numbers(await shop.until(4)) == [1, 1, 2, 3]
+    assert len(post.pauses) == 2
     await post.stop()
     await shop.__aexit__()
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-from patience import STORE_TIMEOUT_S
+from patience import STORE_TIMEOUT_S, ample
 
 from cardnet.border import Border
 from cardnet.card import luhn_digit
@@ -212,7 +212,7 @@ class Provider:
 @asynccontextmanager
 async def started(store: EmbeddedStore, **settings: object) -> AsyncIterator[Provider]:
     """A provider that runs with these settings, in a store that was emptied."""
-    behind = Store(store.admin_url, owner="test")
+    behind = Store(store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     await behind.command("FLUSHALL")
     await behind.close()
     provider = Provider(store, **settings)
@@ -220,7 +220,8 @@ async def started(store: EmbeddedStore, **settings: object) -> AsyncIterator[Pro
     try:
         yield provider
     finally:
-        await provider.service.stop()
+        async with ample():
+            await provider.service.stop()
 
 
 def use(token: Any, cryptogram: str = "", trid: str = "", **changes: Any) -> pb.DetokeniseRequest:

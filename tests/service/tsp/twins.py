@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+from patience import STORE_S
 from tsp_provider import Provider, TinyIssuer
+from witness import Witness
 
 from cardnet.border import Border
 from cardnet.cde.v1 import issuer_pb2_grpc
@@ -67,23 +69,37 @@ class Twins:
                         "kek_file": str(folder / "tsp.kek"),
                         "kek_file_create": "1",
                         "audit_file": str(folder / "tsp.audit"),
+                        "store_timeout_s": STORE_S,
                     }
                 },
             )
             self.processes.append(ServiceProcess("tsp", wiring.settings("tsp"), folder / f"tsp-{number}.log"))
             places.append(place)
         self.one, self.other = (Asked(bank, place) for place in places)
-        self.either = Asked(bank, {door: f"ipv4:{places[0][door]},{places[1][door]}" for door in Door})
-        """Both, by turns: what an address that stands for two instances comes to."""
+        self._bank = bank
+        self.ways = [Witness(int(process.listen.rpartition(":")[2])) for process in self.processes]
 
     async def start(self) -> None:
         await asyncio.gather(*(process.start() for process in self.processes))
 
     async def stop(self) -> None:
-        for asked in (self.one, self.other, self.either):
+        for asked in (self.one, self.other):
             await asked.close()
         for process in self.processes:
             await process.stop()
+
+    @asynccontextmanager
+    async def either(self) -> AsyncIterator[Asked]:
+        """Both, by turns: what an address that stands for two instances comes to, at the door where one pays.
+
+        `ways` sees which of them answers.
+        """
+        async with self.ways[0] as one, self.ways[1] as other:
+            asked = Asked(self._bank, dict.fromkeys(Door, f"ipv4:{one.address},{other.address}"))
+            try:
+                yield asked
+            finally:
+                await asked.close()
 
 
 @asynccontextmanager

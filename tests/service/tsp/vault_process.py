@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from patience import STORE_TIMEOUT_S
 from tsp_provider import START
 
 from cardnet.card import Expiry, Pan, luhn_digit
@@ -66,7 +67,7 @@ class Process:
     ) -> None:
         """provider: of the key-encryption key, in place of `kek`."""
         self.clock = FrozenClock(START)
-        self.store = Dying(server.url("tsp"), *LIBRARIES, owner="tsp")
+        self.store = Dying(server.url("tsp"), *LIBRARIES, owner="tsp", timeout_s=STORE_TIMEOUT_S)
         self.keys = KeySet(self.store, self.clock)
         self.audit = AuditLog(audit_file, self.keys, self.clock)
         env = Env(self.clock, Rng(), Rng())

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from patience import STORE_TIMEOUT_S
 from wallet_house import House, started
 
 from cardnet.embedded_store import EmbeddedStore
@@ -24,7 +25,7 @@ async def house(wallet_store: EmbeddedStore) -> AsyncIterator[House]:
 @pytest.fixture
 async def admin(wallet_store: EmbeddedStore) -> AsyncIterator[Store]:
     """The store as one who may do everything sees it; empty at first."""
-    behind = Store(wallet_store.admin_url, owner="test")
+    behind = Store(wallet_store.admin_url, owner="test", timeout_s=STORE_TIMEOUT_S)
     await behind.command("FLUSHALL")
     yield behind
     await behind.close()

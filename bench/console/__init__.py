@@ -1,0 +1,1 @@
+"""Whether the console's list stays smooth while authorisations come."""

@@ -1,0 +1,136 @@
+"""What a span carries of its call's messages: cardnet's own as bytes, which are made text for whoever reads the trace.
+
+Anybody may have sent them, so nothing in them is believed to be as cardnet would write it.
+"""
+
+import asyncio
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.symbol_database import Default as SymbolDatabase
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+
+from cardnet import messages
+from cardnet.cde.v1 import issuer_pb2, token_vault_pb2  # noqa: F401 - see _kind
+from cardnet.span import BRIEF, SERVED_BY, TEXT, as_text
+from cardnet.traces.masking import mask, masked, may_hold_card_number
+from cardnet.v1 import acquirer_pb2, merchant_pb2, network_pb2  # noqa: F401 - see _kind
+
+ENDS = ("request", "response")
+
+LONG_BYTES = 16 * 1024
+"""Looking closely at a span of so many bytes takes up to 20 ms."""
+
+
+class _Kind(NamedTuple):
+    """A type of message, and the ISO 8583 field that carries each field of it."""
+
+    message: type[Message] | None
+    iso8583: dict[str, int]
+
+
+def fields_of(span: Span, end: str) -> dict[str, str]:
+    """The fields of one end's message, by name; none if the span does not tell them as cardnet does."""
+    for attribute in span.attributes:
+        if attribute.key == f"cardnet.{end}.{BRIEF.key}":
+            return _read(span.name, end, attribute.value.bytes_value)
+        if attribute.key == f"cardnet.{end}.{TEXT.key}":
+            return _parsed(attribute.value.string_value)
+    return {}
+
+
+def iso8583_of(span: Span, end: str) -> dict[str, int]:
+    """The ISO 8583 field that carries each field of one end's message."""
+    return _kind(span.name[:200], end).iso8583
+
+
+def tell(span: Span) -> None:
+    """Put text in the place of messages, as everybody reads it."""
+    for attribute in span.attributes:
+        for end in ENDS:
+            if attribute.key == f"cardnet.{end}.{BRIEF.key}":
+                attribute.key = f"cardnet.{end}.{TEXT.key}"
+                attribute.value.string_value = as_text(_read(span.name, end, attribute.value.bytes_value))
+
+
+def tell_all(data: TracesData) -> None:
+    """As `tell`, of all the spans."""
+    for resource in data.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                tell(span)
+
+
+def told(data: TracesData) -> bytes:
+    """Spans as any receiver reads them: text, and no card number. Changes them."""
+    tell_all(data)
+    written = data.SerializeToString()
+    if not may_hold_card_number(written):
+        return written
+    mask(data)
+    return data.SerializeToString()
+
+
+async def masked_bytes(span: Span) -> bytes:
+    """A span as bytes; where a card number may be in it, as text and masked."""
+    data = span.SerializeToString()
+    if not may_hold_card_number(data):
+        return data
+    # Two fields may look like one number where they meet; and masking within a message would leave none.
+    tell(span)
+    data = span.SerializeToString()
+    if not may_hold_card_number(data):
+        return data
+    if len(data) > LONG_BYTES:
+        await asyncio.to_thread(mask, span)  # payments may run on this loop
+    else:
+        mask(span)
+    return span.SerializeToString()
+
+
+def _read(name: str, end: str, data: bytes) -> dict[str, str]:
+    kind = _kind(name[:200], end).message if len(data) <= messages.MAX_BYTES else None
+    try:
+        fields = messages.show(kind.FromString(data)) if kind else {}
+    except DecodeError:
+        return {}
+    # Of all that is in a message, `may_hold_card_number` does not see its whole numbers.
+    return {name: masked(value) if _is_long_number(value) else value for name, value in fields.items()}
+
+
+def _is_long_number(text: str) -> bool:
+    return len(text) > 12 and text.lstrip("-").isdigit()
+
+
+def _parsed(text: str) -> dict[str, str]:
+    try:
+        fields = json.loads(text)
+        return {_sound(name): _sound(str(value)) for name, value in fields.items()} if isinstance(fields, dict) else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _sound(text: str) -> str:
+    """The text without half characters, which JSON may bring and nothing can write."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+@lru_cache(maxsize=256)  # looking up costs more than all else that reading a span does
+def _kind(name: str, end: str) -> _Kind:
+    # Only messages whose generated code was imported are found: hence the imports above.
+    service, _, method = name.partition("/")
+    if service not in SERVED_BY:  # the pool has others' messages too, and those have no rules
+        return _NO_KIND
+    try:
+        found: Any = SymbolDatabase().pool.FindMethodByName(f"{service}.{method}")
+    except KeyError:
+        return _NO_KIND
+    kind: Descriptor = found.input_type if end == "request" else found.output_type
+    return _Kind(GetMessageClass(kind), messages.iso8583_fields(kind))
+
+
+_NO_KIND = _Kind(None, {})

@@ -1,0 +1,120 @@
+"""What the list makes of what it is told: changed lines stay where they are, nothing untold counts as told."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from bare_console import as_told, console_at
+from person import Person
+from playwright.async_api import Page, Request, Route, expect
+
+from cardnet.traces.archive import Archive
+
+LATE = {"timeout": 30_000}
+
+NOTE_WHAT_LIGHTS = """() => {
+    window.lit = 0;
+    const count = (rows) => { for (const row of rows) if (row.classList?.contains("fresh")) lit += 1 };
+    const observer = new MutationObserver((changes) => { for (const one of changes) count(one.addedNodes) });
+    const begin = () => observer.observe(document.querySelector("#lines tbody"), { childList: true });
+    document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") begin() });
+}"""
+
+
+@asynccontextmanager
+async def told(person: Person, address: str, *messages: str) -> AsyncIterator[list[str]]:
+    """A page that is told these, each whenever it asks again; more may be added."""
+    waiting = list(messages)
+
+    async def tell(route: Route) -> None:
+        body = f"retry: 50\n\n{waiting.pop(0) if waiting else ''}"
+        await route.fulfill(content_type="text/event-stream", body=body)
+
+    async with console_at(Archive(), address) as origin:
+        await person.page.route("**/events*", tell)
+        await person.page.goto(origin)
+        yield waiting
+
+
+async def listed(page: Page) -> list[tuple[int, str]]:
+    """Number and word of each line."""
+    rows = await page.locator("tbody tr").evaluate_all(
+        "rows => rows.map((row) => [row.dataset.id, row.lastElementChild.textContent])"
+    )
+    return [(int(id_, 16), says) for id_, says in rows]
+
+
+def seen(page: Page, number: int):  # type: ignore[no-untyped-def]
+    return expect(page.locator('[data-count="seen"]')).to_have_text(str(number), **LATE)
+
+
+async def test_a_line_that_changed_stays_where_it_is_and_one_that_is_not_listed_is_not_listed_anew(
+    person: Person, address: str
+) -> None:
+    page = person.page
+    changed = as_told([4], 1, 4, [(1, "then"), (9, "then")])
+    async with told(person, address, as_told([3, 2, 1], 3, 3)) as messages:
+        await seen(page, 3)
+        await page.locator("tbody tr").last.get_by_role("checkbox").check()
+        await page.keyboard.press("Escape")
+        await page.locator("h1").hover()
+        messages.append(changed)
+        await seen(page, 4)
+        assert await listed(page) == [(4, "first"), (3, "first"), (2, "first"), (1, "then")]
+        await expect(page.locator("tbody tr").last.get_by_role("checkbox")).to_be_checked()
+
+
+async def test_a_line_that_is_wanted_no_more_is_taken_away(person: Person, address: str) -> None:
+    page = person.page
+    async with told(person, address, as_told([2, 1], 2, 2), as_told([], 0, 3, [(2, ""), (7, "")])) as messages:
+        await seen(page, 3)
+        assert await listed(page) == [(1, "first")]
+        await expect(page.locator("#shown")).to_have_text("1 listed.")
+        messages.append(as_told([], 0, 4, [(1, "")]))
+        await seen(page, 4)
+        await expect(page.locator("#shown")).to_have_text("0 listed.")
+    assert not [said for said in person.complained if "Error" in said]
+
+
+async def test_while_the_list_is_held_no_line_changes_and_then_each_stands_as_it_was_told_last(
+    person: Person, address: str
+) -> None:
+    page = person.page
+    async with told(person, address, as_told([3, 2, 1], 3, 3)) as messages:
+        await seen(page, 3)
+        await page.locator("#hold").click()
+        messages += [
+            as_told([6, 5, 4], 3, 6, [(1, "then"), (2, "")]),
+            as_told([], 0, 7, [(1, "at last"), (5, "then"), (6, ""), (9, "then")]),
+        ]
+        await seen(page, 7)
+        assert await listed(page) == [(3, "first"), (2, "first"), (1, "first")]
+        await expect(page.locator("#state")).to_have_text("paused, 2 new")
+        await page.locator("#hold").click()
+        assert await listed(page) == [(5, "then"), (4, "first"), (3, "first"), (1, "at last")]
+        await expect(page.locator("#shown")).to_have_text("4 listed.")
+
+
+@pytest.mark.parametrize(("many", "matched", "lit"), [(4, 4, 4), (20, 0, 0), (4, 5, 0)])
+async def test_few_new_lines_light_up_and_many_do_not_whether_or_not_they_are_counted(
+    person: Person, address: str, many: int, matched: int, lit: int
+) -> None:
+    await person.page.add_init_script(f"({NOTE_WHAT_LIGHTS})()")
+    async with told(person, address, as_told(range(many, 0, -1), matched, 20)):
+        await seen(person.page, 20)
+        assert len(await listed(person.page)) == many
+        assert await person.page.evaluate("window.lit") == lit
+
+
+async def test_who_comes_back_says_up_to_where_lines_were_told_and_not_what_is_counted(
+    person: Person, address: str
+) -> None:
+    def is_asked(request: Request) -> bool:
+        return urlsplit(request.url).path == "/events" and parse_qs(urlsplit(request.url).query)["after"] != ["0"]
+
+    async with told(person, address, as_told([20], 20, 500, told=20)):
+        await seen(person.page, 500)
+        async with person.page.expect_request(is_asked) as asked:
+            await person.page.evaluate('for (const name of ["pagehide", "pageshow"]) dispatchEvent(new Event(name))')
+        assert urlsplit((await asked.value).url).query == "after=20"
