@@ -16,10 +16,14 @@ from cardnet.testing import RemoteNetwork
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "cardnet-test"
+PREFIX = "cardnet-test-"
+PROJECT = "com.docker.compose.project"
+KINDS = ("network", "volume", "container")
 SCALE = {"network": 3, "tsp": 2, "acquirer": 2, "issuer": 2}
 SERVICES = ("merchant", "acquirer", "network", "tsp", "issuer")
 STORES = ("shops", "vault", "ledger")
 IDENTITIES = "/run/cardnet/identities"
+ADMIN = ("-f", "docker-compose.yml", "-f", "deploy/compose/admin.yml")
 PORTS = (
     "merchant",
     "tsp",
@@ -39,7 +43,7 @@ class Stack(DockerCompose):
 
     def __init__(self, folder: Path) -> None:
         """folder: for what this stack is told, and for the identities that are copied out of it."""
-        self.project = f"cardnet-test-{secrets.token_hex(4)}"
+        self.project = f"{PREFIX}{secrets.token_hex(4)}"
         self.addresses = dict(zip(PORTS, _free_addresses(len(PORTS)), strict=True))
         self.doors = {name: self.addresses[name] for name in PORTS[:3]}
         self.folder = folder
@@ -56,13 +60,20 @@ class Stack(DockerCompose):
 
     def start(self) -> None:
         """All of it, by playing the demo where nothing runs; then several instances of most. Returns when healthy."""
+        sweep()
         self.demo = self.run("demo", dependencies=True)
         self.compose("up", "--wait", *self.scale(**SCALE))
 
     def stop(self, down: bool = True) -> None:
-        """Remove all of it. Where a test failed there is a CARDNET_KEEP_STACK to have it stay."""
+        """Remove all of it, the operators' doors too. CARDNET_KEEP_STACK has it stay, for a test that failed.
+
+        What stayed by mistake would be missed in a later run: an engine has some thirty networks to give.
+        """
         if not os.environ.get("CARDNET_KEEP_STACK"):
-            self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "3")
+            self.compose(*ADMIN, "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "3")
+            ours = ("--quiet", "--filter", f"label={PROJECT}={self.project}")
+            kept = {kind: docker(kind, "ls", *ours) for kind in KINDS}
+            assert not any(kept.values()), f"{self.project} left something in the engine: {kept}"
 
     @staticmethod
     def scale(**instances: int) -> list[str]:
@@ -106,6 +117,13 @@ class Stack(DockerCompose):
         folder.mkdir(mode=0o700)
         self.compose("cp", f"authority:{IDENTITIES}/cardholder", str(folder / "cardholder"))
         return folder
+
+
+def sweep() -> None:
+    """Remove the networks of stacks whose run was killed: those of an hour ago that no container uses."""
+    filters = ("--filter", f"name={PREFIX}", "--format", f'{{{{.Label "{PROJECT}"}}}}')
+    for project in set(docker("network", "ls", *filters).split()):
+        docker("network", "prune", "--force", "--filter", f"label={PROJECT}={project}", "--filter", "until=1h")
 
 
 def docker(*arguments: str, check: bool = True) -> str:

@@ -3,23 +3,21 @@
 import json
 import subprocess
 
-from stack import Stack, service_of
+from stack import ADMIN, Stack, service_of
 
 from cardnet.testing import RemoteNetwork
-
-FILES = ("-f", "docker-compose.yml", "-f", "deploy/compose/admin.yml")
 
 
 def operator(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ("--progress", "quiet", "run", "--rm", "--no-TTY", "--no-deps", "operator", *arguments)
-    return stack.compose(*FILES, *command, check=False)
+    return stack.compose(*ADMIN, *command, check=False)
 
 
 async def test_an_operator_suspends_a_token_and_the_next_payment_is_refused(
     stack: Stack, network: RemoteNetwork
 ) -> None:
     card = await network.save_card("approved-eur")
-    stack.compose(*FILES, "up", "--wait")
+    stack.compose(*ADMIN, "up", "--wait")
     bound = {
         service_of(one): {
             place["HostIp"] for ports in (one["HostConfig"]["PortBindings"] or {}).values() for place in ports
