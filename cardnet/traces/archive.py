@@ -5,6 +5,7 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
@@ -14,7 +15,7 @@ from cardnet.rounds import every
 from cardnet.traces.book import Book
 from cardnet.traces.carried import masked_bytes, tell_all
 from cardnet.traces.dropped import Dropped
-from cardnet.traces.entry import Entry, Filter, entry_of
+from cardnet.traces.entry import Entry, Filter, Outcome, entry_of
 from cardnet.traces.kept import Kept, Sender, sender_of, spans_in
 from cardnet.traces.spans import trace_of
 from cardnet.traces.trace import Trace
@@ -56,6 +57,7 @@ class Archive:
         self._traces: OrderedDict[str, Kept] = OrderedDict()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._unsettled: dict[str, float] = {}
+        self._half_told: dict[str, Outcome] = {}  # let go before all of them had come: what was counted of each
         self._arrived = asyncio.Condition()
         self._book: Book | None = None
         self.on_span: list[OnSpan] = []
@@ -245,7 +247,10 @@ class Archive:
 
     def _evict(self) -> None:
         trace_id, kept = self._traces.popitem(last=False)
-        self._entries.pop(trace_id, None)
+        if (entry := self._entries.pop(trace_id, None)) and not entry.complete:
+            self._half_told[trace_id] = entry.outcome
+            if len(self._half_told) > 3 * self._most:
+                del self._half_told[next(iter(self._half_told))]
         self._unsettled.pop(trace_id, None)
         self.size -= kept.size
         self.evicted += 1
@@ -271,9 +276,11 @@ class Archive:
             self._unreadable.say(error)
 
     def _enter(self, trace_id: str, entry: Entry) -> None:
-        before = self._entries.get(trace_id)
+        before = self._entries[trace_id].outcome if trace_id in self._entries else self._half_told.pop(trace_id, None)
         if before:
-            self.outcomes[before.outcome] -= 1
+            self.outcomes[before] -= 1
+            if entry.outcome == "unanswered":  # the half that told the answer may have been let go
+                entry = replace(entry, outcome=before)
         else:
             self.seen += 1
         if self._book:

@@ -256,6 +256,31 @@ async def test_a_trace_in_the_list_is_read_again_at_most_four_times_a_second(mon
     assert read == 2 and not archive._unsettled
 
 
+@pytest.mark.parametrize("first", ["merchant", "acquirer"])
+async def test_a_trace_whose_halves_come_far_apart_is_counted_once_and_by_its_answer(first, monkeypatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    archive = Archive(kept=2)
+    for half in (first, "acquirer" if first == "merchant" else "merchant"):
+        for trace in (1, 2, 3, 4):
+            of_merchant = [submission(trace, server=False), checkout(trace)]
+            ended = of_merchant if half == "merchant" else [submission(trace, server=True)]
+            await archive.take(await sent(half, ended))
+            now += 2 * SETTLES_WITHIN_S
+            await archive._settle_late()
+    assert (archive.seen, +archive.outcomes, archive.evicted) == (4, {"approved": 4}, 6)
+
+
+async def test_what_is_remembered_of_those_that_were_let_go_half_told_has_an_end(monkeypatch) -> None:
+    monkeypatch.setattr(archive_module, "SETTLES_WITHIN_S", -1.0)
+    archive = Archive(kept=2)
+    for trace in range(1, 20):
+        await archive.take(await sent("acquirer", [submission(trace, server=True)]))
+        await archive._settle_late()
+    assert list(archive._half_told) == [number(trace) for trace in range(12, 18)]
+    assert archive.seen == 19
+
+
 async def test_what_a_full_trace_lets_go_has_nobody_read_it_again(monkeypatch) -> None:
     archive = Archive()
     await archive.take(of("somebody", *(span(1) for _ in range(MOST_SPANS))))
