@@ -31,7 +31,7 @@ PATH = "/v1/traces"
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 MOST_AT_ONCE = 8
-"""Exports that are read at a time, each of up to 4 MiB; one more is asked to come again."""
+"""Exports that are taken in at a time, each of up to 4 MiB; one more is asked to come again."""
 
 READ_WITHIN_S = 10.0
 """How long an export may take to come: a sender who dawdles keeps another one out."""
@@ -88,9 +88,9 @@ class Receiver:
         try:
             # In a thread: what somebody else sends must not keep payments waiting, which may run on this loop.
             data, said = await asyncio.to_thread(_read, kind, _packing(request), await _body(request))
+            await self._collector.export(data, ours=False)
         finally:
             self._reading -= 1
-        await self._collector.export(data, ours=False)
         return _answer(kind, 200, said)
 
 

@@ -208,6 +208,22 @@ async def test_a_sender_who_dawdles_is_told_so_and_keeps_nobody_out(served: Serv
     writer.close()
 
 
+async def test_an_export_counts_as_one_until_the_archive_has_it(served: Served, monkeypatch) -> None:
+    monkeypatch.setattr(otlp_http, "MOST_AT_ONCE", 1)
+    came, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def take(data: TracesData) -> None:
+        came.set()
+        await may_go_on.wait()
+
+    monkeypatch.setattr(served.collector.archive, "take", take)
+    first = asyncio.create_task(served.post(TracesData().SerializeToString(), PROTOBUF))
+    await came.wait()
+    assert (await served.post(TracesData().SerializeToString(), PROTOBUF)).status_code == 503
+    may_go_on.set()
+    assert (await first).status_code == 200
+
+
 async def test_of_too_many_at_once_one_is_asked_to_come_again(served: Served, monkeypatch) -> None:
     monkeypatch.setattr(otlp_http, "MOST_AT_ONCE", 0)
     answer = await served.post(TracesData().SerializeToString(), PROTOBUF)
