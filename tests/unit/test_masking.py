@@ -12,7 +12,7 @@ from payment_spans import number, paid
 from cardnet.span import TEXT
 from cardnet.traces.archive import Archive
 from cardnet.traces.collector import Collector
-from cardnet.traces.masking import masked, may_hold_card_number
+from cardnet.traces.masking import MOST_RUNS, masked, may_hold_card_number
 from cardnet.traces.otlp_json import otlp_json
 
 PAN = "4111111111111111"
@@ -90,6 +90,35 @@ async def test_no_card_number_is_kept_or_shown_or_written_or_sent_on_wherever_it
     (sent,) = onward.came
     assert PAN not in otlp_json(TracesData.FromString(sent))
     assert PAN.encode() not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+CARDS = ["4222222222222", "4111111111111111", "6304000000000000000", "9999000000000"]
+
+
+@pytest.mark.parametrize("card", [*CARDS, "3782 822463 10005", "4222-2222-2222-2"])
+@pytest.mark.parametrize("before", ["", "1", "20", "777", "- "])
+@pytest.mark.parametrize("after", ["", "2", "50", "888", " -"])
+def test_no_card_number_is_passed_by_whatever_digits_it_meets(before: str, card: str, after: str) -> None:
+    assert may_hold_card_number(f"\x01{before}{card}{after}\x02".encode())
+
+
+def test_of_numbers_of_thirteen_digits_those_without_a_check_digit_are_passed_by() -> None:
+    numbers = [f"601509000001{last}".encode() for last in range(10)]
+    assert list(map(may_hold_card_number, numbers)).count(True) == 1
+    (passed_by, *_) = (one for one in numbers if not may_hold_card_number(one))
+    assert not may_hold_card_number(b", ".join([passed_by] * MOST_RUNS))
+    assert may_hold_card_number(b", ".join([passed_by] * (MOST_RUNS + 1))), "so many are not tried one by one"
+
+
+async def test_bytes_without_a_card_number_stay_as_they_are_beside_one() -> None:
+    span = Span(trace_id=bytes.fromhex(number(1)), span_id=b"12345678", name=PAN)
+    span.attributes.add(key="k").value.bytes_value = b"\x80\xff"
+    data = TracesData()
+    data.resource_spans.add().scope_spans.add().spans.append(span)
+    archive = Archive()
+    await archive.take(data)
+    [kept] = archive.spans(number(1)).resource_spans[0].scope_spans[0].spans
+    assert (kept.name, kept.attributes[0].value.bytes_value) == ("••••1111", b"\x80\xff")
 
 
 async def test_spans_of_payments_are_passed_by_without_a_closer_look() -> None:
