@@ -23,7 +23,7 @@ from cardnet.recorder import Recorder
 from cardnet.span import BRIEF
 from cardnet.status import status_of
 from cardnet.traces.archive import Archive
-from cardnet.traces.carried import tell_all, told
+from cardnet.traces.carried import beside, tell_strangers, told
 from cardnet.traces.entry import Entry, Filter
 from cardnet.traces.otlp_json import otlp_json
 from cardnet.v1.traces_pb2 import (
@@ -71,10 +71,10 @@ class Collector:
         """
         spans = TracesData.FromString(data)
         if not ours:
-            tell_all(spans)
+            await beside(data, tell_strangers, spans)
         await self.archive.take(spans)
         if self._outboxes:
-            count, onward = _count(spans), told(spans)
+            count, onward = _count(spans), await beside(data, told, spans)
             for outbox in self._outboxes:
                 outbox.put(onward, count)
 

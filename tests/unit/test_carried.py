@@ -2,7 +2,8 @@
 """What spans carry as messages is read as what they carry as text, and no card number gets through with them."""
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from copy import deepcopy as copy
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from payment_spans import Gathered, checkout, number, sent, submission
 from cardnet.cde.v1.token_vault_pb2 import DetokeniseResponse
 from cardnet.span import BRIEF, Ended
 from cardnet.testing import LocalNetwork
+from cardnet.traces import collector as collector_module
 from cardnet.traces.archive import Archive
-from cardnet.traces.carried import fields_of, told
+from cardnet.traces.carried import LONG_BYTES, fields_of, told
 from cardnet.traces.collector import Collector
 from cardnet.traces.masking import may_hold_card_number
 from cardnet.traces.otlp_json import otlp_json
@@ -103,6 +105,72 @@ async def test_no_number_in_the_message_of_a_stranger_is_kept(tmp_path: Path) ->
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert not any(message[1:] in kept for message in messages)
     assert kept.count("••••1111".encode()) >= len(messages)
+
+
+ESCAPED = "".join(f"\\u00{ord(digit):x}" for digit in PAN)
+
+
+HIDDEN = SubmitPaymentRequest(merchant=MerchantData(merchant_name=f"\x10{PAN}")).SerializeToString()
+"""JSON writes the character before the number with digits, so that there seem to be too many."""
+
+
+@pytest.mark.parametrize(
+    ("value", "ours"),
+    [
+        ({"string_value": f'{{"merchant_name": "{ESCAPED}"}}'}, False),
+        ({"string_value": f'{{"{ESCAPED}": "1"}}'}, False),
+        ({"string_value": f'{{"merchant_name": ["{ESCAPED}"]}}'}, False),
+        ({"string_value": '{"merchant_name": "4111\\u00201111\\u00201111\\u00201111"}'}, False),
+        ({"string_value": '{"merchant_name": 4.111111111111111e15}'}, False),
+        ({"bytes_value": HIDDEN}, False),
+        ({"bytes_value": HIDDEN}, True),
+    ],
+    ids=["digits", "name", "list", "spaces", "exponent", "control character", "ours"],
+)
+async def test_a_card_number_that_json_hides_is_masked_before_it_is_kept(
+    value: dict[str, Any], ours: bool, tmp_path: Path
+) -> None:
+    onward, archive = Gathered(), Archive()
+    await archive.keep_in(tmp_path / "traces.db")
+    collector, data = Collector([onward], archive), foreign(value)  # type: ignore[list-item]
+    if "string_value" in value:
+        data.resource_spans[0].scope_spans[0].spans[0].attributes[1].key = "cardnet.request.fields"
+    await collector.export(data.SerializeToString(), ours=ours)
+    await asyncio.gather(*(outbox.drained() for outbox in collector._outboxes))
+    shown = [archive.find_now(number(1)).to_json(), otlp_json(archive.spans(number(1)))]
+    await archive.close()
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir()).decode("latin-1")
+    for text in (*shown, onward.data[0].decode("latin-1"), kept):
+        assert PAN not in text.replace(" ", "") and "\\u00" not in text.replace("\\u0010", "").replace("\\u2022", "")
+
+
+@pytest.mark.parametrize("value", ['{ "a":1, "b": "\\u0041" }', "no JSON", "[1]", 7])
+async def test_fields_of_strangers_without_a_card_number_are_kept_as_they_came(value: str | int) -> None:
+    data = foreign({"string_value": value} if isinstance(value, str) else {"int_value": value})
+    [came] = data.resource_spans[0].scope_spans[0].spans
+    came.attributes[1].key = "cardnet.request.fields"
+    archive = Archive()
+    await Collector(archive=archive).export(data.SerializeToString(), ours=False)
+    [kept] = archive.spans(number(1)).resource_spans[0].scope_spans[0].spans
+    assert kept == came
+
+
+@pytest.mark.parametrize(("size", "beside"), [(1, False), (LONG_BYTES, True)])
+async def test_many_messages_of_strangers_are_told_beside_the_loop(size: int, beside: bool, monkeypatch) -> None:
+    loops, worked = threading.get_ident(), []
+
+    def watched(work: Callable[[TracesData], Any]) -> Callable[[TracesData], Any]:
+        def watch(data: TracesData) -> Any:
+            worked.append(threading.get_ident() != loops)
+            return work(data)
+
+        return watch
+
+    for name in ("tell_strangers", "told"):
+        monkeypatch.setattr(collector_module, name, watched(getattr(collector_module, name)))
+    data = foreign({"bytes_value": b""}, name="n" * size).SerializeToString()
+    await Collector([Gathered()]).export(data, ours=False)  # type: ignore[list-item]
+    assert worked == [beside, beside]
 
 
 async def test_a_message_of_many_values_is_read_as_far_as_anybody_reads() -> None:
