@@ -112,16 +112,17 @@ class Archive:
 
     async def take(self, data: TracesData) -> None:
         """Take spans. Those without a cardnet call are kept too: a caller's trace may pass through other systems."""
-        touched: dict[str, None] = {}  # in the order in which they came: so they stand in the list
-        turn = 0
-        for came in spans_in(data, self._dropped.hear):
-            if came and await self._keep(*came):
-                touched[came[1].trace_id.hex()] = None
-            turn += 1 + (came[1].ByteSize() // 1_000 if came else 0)
-            if turn > AT_A_TIME:  # payments may run on this loop
-                turn = await asyncio.sleep(0, 0)
-        for trace_id in filter(self._traces.__contains__, touched):
-            self._look_at(trace_id)
+        touched, turn = dict[str, None](), 0  # in the order in which they came: so they stand in the list
+        try:
+            for came in spans_in(data, self._dropped.hear):
+                if came and await self._keep(*came):
+                    touched[came[1].trace_id.hex()] = None
+                turn += 1 + (came[1].ByteSize() // 1_000 if came else 0)
+                if turn > AT_A_TIME:  # payments may run on this loop
+                    turn = await asyncio.sleep(0, 0)
+        finally:  # whoever sends them may wait no longer: what has come of them is kept, and stands in the list
+            for trace_id in filter(self._traces.__contains__, touched):
+                self._look_at(trace_id)
         async with self._arrived:
             self._arrived.notify_all()
 

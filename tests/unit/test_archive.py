@@ -256,16 +256,27 @@ async def test_a_trace_in_the_list_is_read_again_at_most_four_times_a_second(mon
     assert read == 2 and not archive._unsettled
 
 
+async def test_what_was_kept_of_an_export_whose_sender_hangs_up_stands_in_the_list() -> None:
+    archive, data = Archive(), TracesData()
+    for trace in range(1, 3 * AT_A_TIME):
+        data.MergeFrom(await paid(trace))
+    taking = asyncio.create_task(archive.take(data))
+    await asyncio.sleep(0)  # its first turn
+    taking.cancel()
+    await asyncio.wait([taking])
+    kept = archive.latest(3 * AT_A_TIME)
+    assert taking.cancelled() and 0 < len(kept) < AT_A_TIME and [one.trace_id for one in archive.entries()] == kept
+
+
 @pytest.mark.parametrize("first", ["merchant", "acquirer"])
 async def test_a_trace_whose_halves_come_far_apart_is_counted_once_and_by_its_answer(first, monkeypatch) -> None:
     now = 0.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
     archive = Archive(kept=2)
     for half in (first, "acquirer" if first == "merchant" else "merchant"):
-        for trace in (1, 2, 3, 4):
-            of_merchant = [submission(trace, server=False), checkout(trace)]
-            ended = of_merchant if half == "merchant" else [submission(trace, server=True)]
-            await archive.take(await sent(half, ended))
+        for trace in range(1, 5):
+            merchants, acquirers = [submission(trace, server=False), checkout(trace)], [submission(trace, server=True)]
+            await archive.take(await sent(half, merchants if half == "merchant" else acquirers))
             now += 2 * SETTLES_WITHIN_S
             await archive._settle_late()
     assert (archive.seen, +archive.outcomes, archive.evicted) == (4, {"approved": 4}, 6)
