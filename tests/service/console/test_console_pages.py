@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from console_visit import PAGE, browser_at
+from console_visit import browser_at
 from page_words import line_of, step, words
-from patience import patient
 from told import asked, recorded, trace_id
 
 from cardnet.console.site import Console
@@ -24,23 +23,6 @@ from cardnet.traces.trace import Trace
 from cardnet.triggers import trigger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def network() -> AsyncIterator[LocalNetwork]:
-    async with LocalNetwork(in_process=True, console=True, settings=patient()) as network:
-        yield network
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(network: LocalNetwork) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=network.console_origin, timeout=30, headers=PAGE) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def approved(network: LocalNetwork) -> Payment:
-    return await network.checkout(await network.save_card("approved"), "12.40 USD")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -2,11 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import pytest_asyncio
 from console_visit import PAGE, browser_at
 from page_words import words
 from patience import AMPLE_S, patient
@@ -19,23 +17,6 @@ from cardnet.testing.payment import Payment
 from cardnet.traces.archive import Archive
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def network() -> AsyncIterator[LocalNetwork]:
-    async with LocalNetwork(in_process=True, console=True, settings=patient()) as network:
-        yield network
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(network: LocalNetwork) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=network.console_origin, timeout=30, headers=PAGE) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def approved(network: LocalNetwork) -> Payment:
-    return await network.checkout(await network.save_card("approved"), "12.40 USD")
 
 
 def current(page: str) -> list[str]:
