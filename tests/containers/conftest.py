@@ -11,7 +11,7 @@ import pytest_asyncio
 # testcontainers' reaper is an image from a registry. What is started here is removed here.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
-from stack import IMAGE, ROOT, Stack
+from stack import IMAGE, OF_TESTS, ROOT, Stack, docker
 
 from cardnet.testing import RemoteNetwork
 
@@ -21,8 +21,10 @@ sys.path += [str(ROOT / "tests" / name) for name in ("flow", "unit")]
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The image, built as `docker compose build` does."""
-    subprocess.run(("docker", "build", "--quiet", "--tag", IMAGE, "."), cwd=ROOT, check=True, capture_output=True)
+    """The image, built as `docker compose build` does. Those of earlier runs, whose name it has now, are removed."""
+    build = ("docker", "build", "--quiet", "--tag", IMAGE, "--label", OF_TESTS, ".")
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    docker("image", "prune", "--force", "--filter", f"label={OF_TESTS}")  # none that a container still uses
     return IMAGE
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack import ROOT
+from stack import PREFIX, PROJECT, ROOT
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
@@ -49,6 +49,7 @@ def redis_server(acl: Path, address: str) -> Iterator[RedisServer]:
             user=f"{os.getuid()}:{os.getgid()}",
             read_only=True,
             cap_drop=["ALL"],
+            labels={PROJECT: f"{PREFIX}redis"},  # by which it is found and removed, if we are killed
         )
     )
     container.ports = {"6379/tcp": (host, int(port))}  # its methods know ports alone, and would open them to everybody

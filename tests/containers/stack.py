@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from testcontainers.compose import DockerCompose
 from cardnet.testing import RemoteNetwork
 
 ROOT = Path(__file__).parents[2]
-IMAGE = "cardnet-test"
-PREFIX = "cardnet-test-"
+IMAGE, OF_TESTS = "cardnet-test", "cardnet.of-tests"
+KEPT = bool(os.environ.get("CARDNET_KEEP_STACK"))
+PREFIX, KEPT_PREFIX = "cardnet-test-", "cardnet-kept-"
 PROJECT = "com.docker.compose.project"
-KINDS = ("network", "volume", "container")
+KINDS = {"container": ("--all",), "volume": (), "network": ()}
+ABANDONED = timedelta(minutes=30)
+"""No run takes so long: what is older has no run any more."""
 SCALE = {"network": 3, "tsp": 2, "acquirer": 2, "issuer": 2}
 SERVICES = ("merchant", "acquirer", "network", "tsp", "issuer")
 STORES = ("shops", "vault", "ledger")
@@ -43,7 +47,7 @@ class Stack(DockerCompose):
 
     def __init__(self, folder: Path) -> None:
         """folder: for what this stack is told, and for the identities that are copied out of it."""
-        self.project = f"{PREFIX}{secrets.token_hex(4)}"
+        self.project = f"{KEPT_PREFIX if KEPT else PREFIX}{secrets.token_hex(4)}"
         self.addresses = dict(zip(PORTS, _free_addresses(len(PORTS)), strict=True))
         self.doors = {name: self.addresses[name] for name in PORTS[:3]}
         self.folder = folder
@@ -69,11 +73,10 @@ class Stack(DockerCompose):
 
         What stayed by mistake would be missed in a later run: an engine has some thirty networks to give.
         """
-        if not os.environ.get("CARDNET_KEEP_STACK"):
+        if not KEPT:
             self.compose(*ADMIN, "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "3")
-            ours = ("--quiet", "--filter", f"label={PROJECT}={self.project}")
-            kept = {kind: docker(kind, "ls", *ours) for kind in KINDS}
-            assert not any(kept.values()), f"{self.project} left something in the engine: {kept}"
+            left = left_of(self.project)
+            assert not any(left.values()), f"{self.project} left something in the engine: {left}"
 
     @staticmethod
     def scale(**instances: int) -> list[str]:
@@ -119,11 +122,27 @@ class Stack(DockerCompose):
         return folder
 
 
-def sweep() -> None:
-    """Remove the networks of stacks whose run was killed: those of an hour ago that no container uses."""
-    filters = ("--filter", f"name={PREFIX}", "--format", f'{{{{.Label "{PROJECT}"}}}}')
-    for project in set(docker("network", "ls", *filters).split()):
-        docker("network", "prune", "--force", "--filter", f"label={PROJECT}={project}", "--filter", "until=1h")
+def sweep(prefix: str = PREFIX, older_than: timedelta = ABANDONED) -> None:
+    """Remove the stacks whose run was killed. They would run on for ever, and each has seven of some thirty networks.
+
+    prefix: with which the names of their projects begin. Never one that CARDNET_KEEP_STACK kept.
+    """
+    for kind, options in KINDS.items():
+        found = docker(kind, "ls", "--quiet", *options, "--filter", f"label={PROJECT}").split()
+        described = (
+            docker(kind, "inspect", *found, check=False) if found else "[]"
+        )  # another run may remove its own now
+        for one in json.loads(described):
+            began = datetime.fromisoformat(one.get("Created") or one["CreatedAt"])
+            project = one.get("Config", one)["Labels"][PROJECT]
+            if project.startswith(prefix) and datetime.now(UTC) - began > older_than:
+                docker(kind, "rm", "--force", one.get("Id") or one["Name"], check=False)
+
+
+def left_of(project: str) -> dict[str, list[str]]:
+    """What the engine has of a project."""
+    ours = ("--quiet", "--filter", f"label={PROJECT}={project}")
+    return {kind: docker(kind, "ls", *options, *ours).split() for kind, options in KINDS.items()}
 
 
 def docker(*arguments: str, check: bool = True) -> str:
