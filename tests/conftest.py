@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from patience import TRACE_BEGINS_S, TRACE_S, patient
+from scratch import scratch
 from tap import Tap
 
 from cardnet.testing import LocalNetwork, remote
@@ -23,16 +24,19 @@ MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - what is made th
 
 
 @pytest.fixture(scope="session", autouse=True)
-def runtime_folder() -> Iterator[None]:
-    """Where stores are that are thrown away: in memory, if this machine has such a place.
+def thrown_away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where stores are that are thrown away, and whatever else is: in memory, if this machine has such a place.
 
     A store writes to its disk before it acknowledges anything, so that it survives its end; no test ends the machine.
     """
     if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ENOUGH_BYTES:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="cardnet-", dir=MEMORY) as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", folder)
+    tmp_path_factory.getbasetemp()  # chosen before: on disk it stays, for whoever looks into a failure
+    with scratch(MEMORY) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        for name in ("XDG_RUNTIME_DIR", "TMPDIR"):
+            patch.setenv(name, str(folder))
         yield
 
 

@@ -11,6 +11,14 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "cardnet.cli")
 
+_LEASH = """
+exec 3<&0
+( read -r _ <&3 || kill -9 $$ ) >/dev/null 2>&1 &
+exec "$@" 3<&- </dev/null
+"""
+"""A shell that becomes the command, and leaves behind a watcher that ends it when we end without a line to it: in a
+session of its own it would outlive a run that is killed, and serve for ever."""
+
 
 class Up:
     """A `cardnet up` of our own, on free ports."""
@@ -18,9 +26,10 @@ class Up:
     def __init__(self, *options: str, **environ: str) -> None:
         command = (*COMMAND, "up", "--port-base", "0", "--otlp-port", "0", "--json", *options)
         self.process = subprocess.Popen(
-            command,
+            ("/bin/sh", "-c", _LEASH, "up", *command),
             cwd=ROOT,
             env=os.environ | environ,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -42,7 +51,7 @@ class Up:
         """Its exit code, and what it said on standard error. The signal goes to the whole group, as Ctrl-C does."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, how)
-        _, said = self.process.communicate(timeout=120)
+        _, said = self.process.communicate("it ended as it should\n", timeout=120)
         return self.process.returncode, said
 
 
