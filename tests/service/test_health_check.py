@@ -2,11 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import grpc.aio
 import pytest
+from patience import AMPLE_S
 
 from cardnet.doors import open_health_door
 from cardnet.testing.ports import Ports
@@ -14,9 +15,18 @@ from cardnet.testing.ports import Ports
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def asked(address: str) -> tuple[int | None, str]:
-    """Exit code and standard output."""
-    command = (sys.executable, "-m", "cardnet.health", address)
+PATIENT = f"""
+import sys
+from cardnet import health
+health.TIMEOUT_S = {AMPLE_S}
+sys.exit(health.main(sys.argv[1:]))
+"""
+"""The same, but for how long it waits: who answers here may stand still for longer."""
+
+
+async def asked(address: str, *how: str) -> tuple[int | None, str]:
+    """Exit code and standard output. how: in place of `-m cardnet.health`."""
+    command = (sys.executable, *(how or ("-m", "cardnet.health")), address)
     child = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
@@ -34,18 +44,24 @@ async def listening(handler: Handler) -> AsyncIterator[str]:
         server.close()
 
 
-@pytest.mark.parametrize(("serves", "answer"), [(True, (0, "SERVING")), (False, (1, "NOT_SERVING"))])
-async def test_it_tells_what_the_service_says_at_this_moment(serves: bool, answer: tuple[int, str]) -> None:
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Where nobody else comes to serve meanwhile."""
     ports = Ports()
-    address = ports.take()
+    yield ports.take()
     ports.release()
 
+
+@pytest.mark.parametrize(("serves", "answer"), [(True, (0, "SERVING")), (False, (1, "NOT_SERVING"))])
+async def test_it_tells_what_the_service_says_at_this_moment(
+    address: str, serves: bool, answer: tuple[int, str]
+) -> None:
     async def serving() -> bool:
         return serves
 
     server = await open_health_door(address, (), serving)
     try:
-        assert await asked(address) == answer
+        assert await asked(address, "-c", PATIENT) == answer
     finally:
         await server.stop(0)
 
@@ -60,10 +76,7 @@ async def test_a_server_without_a_health_service_is_not_healthy() -> None:
         await server.stop(0)
 
 
-async def test_nobody_there_is_not_healthy() -> None:
-    ports = Ports()
-    address = ports.take()
-    ports.release()
+async def test_nobody_there_is_not_healthy(address: str) -> None:
     assert (await asked(address))[0] == 2
 
 

@@ -267,7 +267,10 @@ async def test_collect_sends_on_what_it_takes_and_answers_whatever_the_receiver_
             assert (await collect.stop())[0] == 0
 
 
-async def test_collect_says_in_its_health_that_it_serves_and_takes_nothing_in_plain_text(tmp_path, free_port):
+async def test_collect_says_in_its_health_that_it_serves_and_takes_nothing_in_plain_text(
+    tmp_path, free_port, monkeypatch
+):
+    monkeypatch.setattr("cardnet.health.TIMEOUT_S", AMPLE_S)
     folder = Mint.authority().everybody(tmp_path / "own")
     health = f"127.0.0.1:{free_port}"
     listen = ("--listen", f"unix:{tmp_path}/collector.sock", "--health-listen", health)

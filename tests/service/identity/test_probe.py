@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from patience import patient
+from patience import AMPLE_S, patient
 
 from cardnet.doors import open_health_door
 from cardnet.health import main as probe
@@ -18,7 +18,8 @@ def free_port():
     ports.release()
 
 
-async def test_the_probe_tells_who_serves_who_does_not_and_who_says_nothing(free_port, capsys):
+async def test_the_probe_tells_who_serves_who_does_not_and_who_says_nothing(free_port, capsys, monkeypatch):
+    monkeypatch.setattr("cardnet.health.TIMEOUT_S", AMPLE_S)
     serving = True
 
     async def serves() -> bool:
