@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
-from patience import ample
+from patience import AMPLE_S, ample
 from playwright.async_api import Browser, BrowserContext, Error, Playwright
 from waiting import until
 
@@ -47,7 +47,7 @@ class Chromium:
         try:
             assert nobody.browser
             port = (folder / "DevToolsActivePort").read_text().splitlines()[0]
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as outside:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=AMPLE_S) as outside:
                 yield cls(playwright, nobody.browser, outside)
         finally:
             with suppress(Error):  # of one that has died

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from patience import patient
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from cardnet.testing import LocalNetwork
 from cardnet.testing.ports import Ports
 
 sys.path.append(str(Path(__file__).parents[1] / "flow"))  # the canary is that of the other tests
 
-from chromium import Chromium, Chromiums
+from chromium import WAIT_MS, Chromium, Chromiums
 from person import Person
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

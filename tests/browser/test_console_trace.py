@@ -76,7 +76,7 @@ async def test_a_trace_that_was_not_whole_is_shown_again_when_it_is(network: Loc
     await person.page.goto(f"{network.console_origin}/authorisations/{trace_id(number)}")
     await expect(person.page.locator("#incomplete")).to_be_visible()
     await archive.take(answered(number))
-    await expect(person.page.locator("#incomplete")).to_have_count(0, timeout=30_000)
+    await expect(person.page.locator("#incomplete")).to_have_count(0)
 
 
 @pytest.mark.parametrize("person", [{"width": 360}], indirect=True)

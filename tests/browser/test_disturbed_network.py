@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from chromium import Chromium
-from patience import STORE_S, patient
+from patience import AMPLE_S, STORE_S, patient
 from person import Person
 from playwright.async_api import Page, expect
 from test_pages import CONTRAST, NAMELESS
@@ -167,14 +167,14 @@ async def test_where_nothing_may_be_disturbed_there_is_nothing_to_disturb_it_wit
         await expect(person.page.locator("main")).to_contain_text("cardnet up --faults")
         assert await person.page.locator("main form").count() == 0
         await expect(person.page.get_by_role("link", name="Tokens")).to_have_count(0)
-    async with httpx.AsyncClient(base_url=origin, headers={"origin": origin}) as client:
+    async with httpx.AsyncClient(base_url=origin, headers={"origin": origin}, timeout=AMPLE_S) as client:
         for path in ("/topology/switches", "/topology/switches/1/back", "/topology/services/issuer", "/tokens/00"):
             assert (await client.post(path, data={"action": "stop"})).status_code == 404, path
         assert (await client.get("/tokens")).status_code == 404
 
 
 async def test_another_sites_page_cannot_disturb_anything(disturbed: LocalNetwork) -> None:
-    async with httpx.AsyncClient(base_url=disturbed.console_origin) as client:
+    async with httpx.AsyncClient(base_url=disturbed.console_origin, timeout=AMPLE_S) as client:
         for headers in ({"origin": "http://evil.example"}, {"origin": "null"}, {}):
             stop = await client.post("/topology/services/issuer", data={"action": "stop"}, headers=headers)
             fault = {"hop": "network-issuer", "kind": "duplicate"}
@@ -198,7 +198,7 @@ async def test_what_cannot_be_done_is_refused_by_field_and_rule(
     disturbed: LocalNetwork, path: str, fields: dict[str, str], said: str
 ) -> None:
     origin = disturbed.console_origin
-    async with httpx.AsyncClient(base_url=origin, headers={"origin": origin}) as client:
+    async with httpx.AsyncClient(base_url=origin, headers={"origin": origin}, timeout=AMPLE_S) as client:
         answer = await client.post(path, data=fields)
     assert (answer.status_code, said in answer.text) == (400, True), answer.text
     assert disturbed.faults.switches == []

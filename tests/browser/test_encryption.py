@@ -7,6 +7,7 @@ import httpx
 from interop import opened_by_jose, payment_key, sealed_by_jose
 from joserfc import jwe
 from joserfc.jwk import RSAKey
+from patience import AMPLE_S
 from person import Person
 from playwright.async_api import Route
 from shopping import open_checkout, type_card
@@ -90,7 +91,7 @@ async def test_the_shop_takes_what_jose_encrypted_to_its_certificate(person: Per
         "cryptogram": made.cryptogram,
         "trid": "00000000004",
     }
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=AMPLE_S) as client:
         jwk = (await client.get(f"{person.shop}/payment-key")).json()
         pem = await client.get(f"{person.shop}/payment-key", headers={"accept": "application/x-pem-file"})
     details = await sealed_by_jose(claims, pem.text, jwk["kid"])

@@ -7,6 +7,7 @@ import grpc.aio
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
+from patience import AMPLE_S
 from stack import SCALE, SERVICES, STORES, Stack, service_of
 
 from cardnet.encrypted_card import encrypt
@@ -61,7 +62,7 @@ async def test_a_payment_from_the_host_takes_the_nine_steps(network: RemoteNetwo
 async def test_browsers_find_shop_token_service_and_wallet(stack: Stack, network: RemoteNetwork) -> None:
     shop, tokens, wallet = (stack.origin(name) for name in ("shop", "tokens", "wallet"))
     card = test_card("approved")
-    async with httpx.AsyncClient(headers={"origin": shop}) as browser:
+    async with httpx.AsyncClient(headers={"origin": shop}, timeout=AMPLE_S) as browser:
         page = (await browser.get(f"{shop}/checkout/tea")).text
         assert f"{tokens}/cardnet.js" in page and wallet in page
         key = (await browser.get(f"{tokens}/v1/key")).json()
@@ -83,7 +84,7 @@ async def test_the_console_shows_a_payment_and_takes_spans_of_others_over_http(
 ) -> None:
     payment = await network.checkout(await network.save_card("insufficient-funds"), "12.40 USD")
     theirs = {"traceId": payment.trace.trace_id, "spanId": "ab" * 8, "name": "a shop of mine", "kind": 3}
-    async with httpx.AsyncClient(base_url=stack.origin("console")) as browser:
+    async with httpx.AsyncClient(base_url=stack.origin("console"), timeout=AMPLE_S) as browser:
         sent = await browser.post(
             f"http://{stack.addresses['otlp_http']}/v1/traces",
             json={"resourceSpans": [{"scopeSpans": [{"spans": [theirs]}]}]},

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from joserfc.jwk import RSAKey
-from patience import patient
+from patience import AMPLE_S, patient
 from shop_page import HERE, MERCHANT, NOBODY, OTHER_MERCHANT, OTHER_SHOP, SECOND_SHOP, SHOP, ShopPage, opened, told
 from tsp_provider import DEBIT, PAN, started
 
@@ -229,7 +229,9 @@ async def test_without_an_origin_of_its_own_there_is_no_face(spare: EmbeddedStor
 async def test_a_network_has_it_where_its_settings_say() -> None:
     async with LocalNetwork(web=True, in_process=True, fronts=True, settings=patient()) as network:
         shop = network.origins["merchant"]
-        async with httpx.AsyncClient(base_url=network.origins["tsp"], headers={"origin": shop}) as client:
+        async with httpx.AsyncClient(
+            base_url=network.origins["tsp"], headers={"origin": shop}, timeout=AMPLE_S
+        ) as client:
             key = (await client.get("/v1/key")).json()
             public_key = RSAKey.import_key(key["jwk"]).as_pem(private=False).decode()
             card = encrypt(PAN, "3011", key["kid"], public_key)
