@@ -54,9 +54,9 @@ class Operator:
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("session")))
-        running = Up("--single-process")
-        yield running
-        assert running.stop() == (0, "")
+        with Up("--single-process") as running:
+            yield running
+            assert running.stop() == (0, "")
 
 
 @pytest.fixture

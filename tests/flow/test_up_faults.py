@@ -11,9 +11,8 @@ from up import Up
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Up]:
-    running = Up("--faults", "--no-web", "--console-port", "0")
-    yield running
-    running.stop()
+    with Up("--faults", "--no-web", "--console-port", "0") as running:
+        yield running
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "cardnet.cli")
+
+LOOKS = 30
 
 _LEASH = """
 exec 3<&0
@@ -21,7 +23,7 @@ session of its own it would outlive a run that is killed, and serve for ever."""
 
 
 class Up:
-    """A `cardnet up` of our own, on free ports."""
+    """A `cardnet up` of our own, on free ports. By `with` it ends with the block, even where a step in it fails."""
 
     def __init__(self, *options: str, **environ: str) -> None:
         command = (*COMMAND, "up", "--port-base", "0", "--otlp-port", "0", "--json", *options)
@@ -40,12 +42,27 @@ class Up:
         assert line, self.process.stderr.read()
         self.facts: dict[str, Any] = json.loads(line)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.returncode is None:
+            self.stop(signal.SIGKILL)
+
     def pay(self, *options: str) -> subprocess.CompletedProcess[str]:
         services = self.facts["services"]
         return cardnet("pay", "--merchant", services["merchant"], "--tsp", services["tsp"], *options)
 
     def trace(self, *options: str) -> subprocess.CompletedProcess[str]:
         return cardnet("trace", "--collector", self.facts["collector"], *options)
+
+    def complete(self, trace_id: str) -> dict[str, Any]:
+        """A trace, once all of it was recorded: a machine may stand still for longer than the command waits."""
+        for _ in range(LOOKS):
+            shown = self.trace(trace_id, "--json")
+            if shown.returncode == 0 and not (trace := json.loads(shown.stdout))["missing"]:
+                return dict(trace)
+        raise AssertionError(f"{shown.stdout}{shown.stderr}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Its exit code, and what it said on standard error. The signal goes to the whole group, as Ctrl-C does."""
