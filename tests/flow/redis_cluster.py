@@ -30,11 +30,11 @@ promoted when a test says so."""
 class Server:
     """One node: a server process with data of its own."""
 
-    def __init__(self, folder: Path, acl: str, password: str) -> None:
+    def __init__(self, folder: Path, acl: str, password: str, port: int, bus: int) -> None:
         self.data = folder
         self.data.mkdir(mode=0o700)
         self.password = password
-        self.port, self.bus = _free_ports(2)
+        self.port, self.bus = port, bus
         self._acl = folder.with_suffix(".acl")
         self._acl.touch(mode=0o600)
         self._acl.write_text(acl)
@@ -127,7 +127,8 @@ class RedisCluster:
         self._passwords = {user: secrets.token_urlsafe(24) for user in users}
         admin = secrets.token_urlsafe(24)
         acl = acl_text(self._passwords, admin)
-        self.servers = [Server(self.folder / f"node{number}", acl, admin) for number in range(NODES)]
+        ports = _free_ports(2 * NODES)  # all at once, or else one might be found twice
+        self.servers = [Server(self.folder / f"node{n}", acl, admin, *ports[2 * n : 2 * n + 2]) for n in range(NODES)]
 
     def url(self, user: str) -> str:
         """The URL of a service: it names two nodes, and the others are to be found."""
