@@ -11,6 +11,8 @@ from playwright.async_api import Page, Request, Route, expect
 
 from cardnet.traces.archive import Archive
 
+LATE = {"timeout": 30_000}
+
 NOTE_WHAT_LIGHTS = """() => {
     window.lit = 0;
     const count = (rows) => { for (const row of rows) if (row.classList?.contains("fresh")) lit += 1 };
@@ -44,7 +46,7 @@ async def listed(page: Page) -> list[tuple[int, str]]:
 
 
 def seen(page: Page, number: int):  # type: ignore[no-untyped-def]
-    return expect(page.locator('[data-count="seen"]')).to_have_text(str(number))
+    return expect(page.locator('[data-count="seen"]')).to_have_text(str(number), **LATE)
 
 
 async def test_a_line_that_changed_stays_where_it_is_and_one_that_is_not_listed_is_not_listed_anew(
