@@ -20,7 +20,7 @@ from cardnet.traces.archive import Archive
 from cardnet.traces.entry import Entry, Filter
 
 MOST_LINES = 20
-"""Lines in one message: the newest. Counts are of all."""
+"""Lines in one message: the newest. Counts are of all. Only the first message has the whole list."""
 
 LINES_PER_S = 10
 """Lines told a second for as long as more come: nobody reads faster."""
@@ -44,9 +44,12 @@ def routes(archive: Archive, pages: Pages, closing: asyncio.Event) -> list[Route
     """The stream of this room. closing: when it is set, all who listen are let go."""
     listening: set[Listener] = set()
 
-    @lru_cache(maxsize=4 * MOST_LINES)
+    @lru_cache(maxsize=2 * SHOWN)
     def line(entry: Entry) -> str:
         return pages.part("line.html", entry=entry)
+
+    def shown(wanted: Filter, many: int) -> str:
+        return pages.part("shown.html", shown=many, matching=archive.count(wanted), wanted=wanted)
 
     def message(listener: Listener) -> str:
         news = listener.take(asyncio.get_running_loop().time())
@@ -54,6 +57,7 @@ def routes(archive: Archive, pages: Pages, closing: asyncio.Event) -> list[Route
             "counts": counts_of(archive),
             "seen": news.seen,
             "matched": news.matched,
+            "whole": shown(listener.wanted, len(news.lines)) if news.whole else "",
             "lines": [{"id": entry.trace_id, "html": line(entry)} for entry in news.lines],
             "updates": [{"id": id_, "html": line(entry) if entry else ""} for id_, entry in news.updates.items()],
         }
@@ -86,6 +90,8 @@ class News(NamedTuple):
     """How many matched since lines were last taken."""
     lines: list[Entry]
     """The newest of those, newest first."""
+    whole: bool
+    """Whether the lines are the whole list, as a page that is loaded now has it."""
     updates: dict[str, Entry | None]
     """Lines that the page knew and that have changed, by trace; None where one is not wanted any more."""
 
@@ -94,14 +100,14 @@ class Listener:
     """Somebody who looks at the list: what matched since it was last told, and the newest lines of it."""
 
     def __init__(self, archive: Archive, wanted: Filter, known: int | None) -> None:
-        """Begins with the newest lines, so that a page misses none of what came while it was loading.
+        """Begins with the whole list: what changed while the page was loading, or away, it was told of by nobody.
 
         known: how many authorisations there were when the page was last told; what came since is counted, too.
         """
-        self._archive, self._wanted, self._seen = archive, wanted, archive.seen
-        shown = archive.entries(wanted, SHOWN)
-        self._lines = OrderedDict((entry.trace_id, entry) for entry in reversed(shown[:MOST_LINES]))
-        self._known = OrderedDict.fromkeys(entry.trace_id for entry in reversed(shown))
+        self.wanted = wanted
+        self._archive, self._seen = archive, archive.seen
+        self._lines = OrderedDict((entry.trace_id, entry) for entry in reversed(archive.entries(wanted, SHOWN)))
+        self._known: OrderedDict[str, None] = OrderedDict()
         self._updates: dict[str, Entry | None] = {}
         self._taken = archive.seen
         self._room: Room | None = None
@@ -111,10 +117,11 @@ class Listener:
     def told(self, entry: Entry) -> None:
         """Take a line, or what became of one; the oldest goes when there are too many."""
         is_new, self._seen = self._archive.seen != self._seen, self._archive.seen
-        matches = self._wanted.matches(entry)
+        matches = self.wanted.matches(entry)
         self._matched += is_new and matches  # one of which more has come is not counted again
         if entry.trace_id in self._lines and not matches:
-            self._withdraw(entry.trace_id)
+            del self._lines[entry.trace_id]
+            self._matched = max(0, self._matched - 1)
         elif entry.trace_id in self._known and entry.trace_id not in self._lines:
             self._updates[entry.trace_id] = entry if matches else None
         elif matches:
@@ -126,30 +133,23 @@ class Listener:
     def take(self, now_s: float) -> News:
         """What there is to tell; no lines while there is room for none: they wait for the next time.
 
-        That then comes by itself. Updates need no room: they move nothing. Nor do the first lines of all, of which
-        the page has most. now_s: the time by any clock that does not go back.
+        That then comes by itself. Updates need no room: they move nothing. Nor does the whole list, the first that
+        is told. now_s: the time by any clock that does not go back.
         """
-        room = self._room.take(len(self._lines), now_s) if self._room else MOST_LINES
+        whole = self._room is None
+        room = self._room.take(len(self._lines), now_s) if self._room else SHOWN
         self._room = self._room or Room()
         updates, self._updates = self._updates, {}
         if self._lines and not room:
-            news = News(self._taken, 0, [], updates)
+            news = News(self._taken, 0, [], whole, updates)
         else:
             self._taken = self._seen
-            news = News(self._seen, self._matched, list(reversed(self._lines.values()))[:room], updates)
+            news = News(self._seen, self._matched, list(reversed(self._lines.values()))[:room], whole, updates)
             self._matched = 0
             self._lines.clear()
             self._news.clear()
         self._remember(news)
         return news
-
-    def _withdraw(self, trace_id: str) -> None:
-        """One that waits to be told is not wanted any more. Of the first lines, the page may have it already."""
-        del self._lines[trace_id]
-        if trace_id in self._known:
-            self._updates[trace_id] = None
-        else:
-            self._matched = max(0, self._matched - 1)
 
     def _remember(self, news: News) -> None:
         for trace_id, entry in news.updates.items():

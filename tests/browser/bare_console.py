@@ -23,16 +23,23 @@ async def console_at(archive: Archive, address: str) -> AsyncIterator[str]:
 
 
 def as_told(
-    lines: Iterable[int], matched: int, seen: int, updates: Iterable[tuple[int, str]] = (), told: int = 0
+    lines: Iterable[int],
+    matched: int,
+    seen: int,
+    updates: Iterable[tuple[int, str]] = (),
+    told: int = 0,
+    whole: str = "",
 ) -> str:
     """A message as the console writes it: of each line its number, of an update also what it says, empty for nothing.
 
-    matched: how many came since the one before. seen: how many there are. told: up to where lines were taken; 0: all.
+    matched: how many came since the one before. seen: how many there are. told: up to where lines were taken; 0: all. whole: what
+    is said of the list, where it is the whole.
     """
     message = {
         "counts": {"seen": seen, "approved": 0, "refused": 0, "unanswered": 0, "lost": 0},
         "seen": told or seen,
         "matched": matched,
+        "whole": whole,
         "lines": [_line(number, "first") for number in lines],
         "updates": [_line(number, says) for number, says in updates],
     }

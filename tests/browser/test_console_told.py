@@ -8,6 +8,7 @@ import pytest
 from bare_console import as_told, console_at
 from person import Person
 from playwright.async_api import Page, Request, Route, expect
+from told import trace_id
 
 from cardnet.traces.archive import Archive
 
@@ -73,7 +74,11 @@ async def test_a_line_that_is_wanted_no_more_is_taken_away(person: Person, addre
         await expect(page.locator("#shown")).to_have_text("1 listed.")
         messages.append(as_told([], 0, 4, [(1, "")]))
         await seen(page, 4)
-        await expect(page.locator("#shown")).to_have_text("0 listed.")
+        await expect(page.locator("#unmatched")).to_be_visible()
+        await expect(page.locator("#lines")).to_be_hidden()
+        messages.append(as_told([5], 1, 5))
+        await expect(page.locator("#lines")).to_be_visible(**LATE)
+        await expect(page.locator("#unmatched")).to_be_hidden()
     assert not [said for said in person.complained if "Error" in said]
 
 
@@ -94,6 +99,55 @@ async def test_while_the_list_is_held_no_line_changes_and_then_each_stands_as_it
         await page.locator("#hold").click()
         assert await listed(page) == [(5, "then"), (4, "first"), (3, "first"), (1, "at last")]
         await expect(page.locator("#shown")).to_have_text("4 listed.")
+
+
+async def test_a_whole_list_takes_the_old_one_s_place_in_its_own_order_and_what_is_marked_stays(
+    person: Person, address: str
+) -> None:
+    page = person.page
+    async with told(person, address, as_told([50, 30, 29, 28], 40, 50)) as messages:
+        await seen(page, 50)
+        for number in (50, 29):
+            await page.locator(f'tr[data-id="{trace_id(number)}"]').get_by_role("checkbox").check()
+        await page.keyboard.press("Escape")
+        await page.locator("h1").hover()
+        messages.append(as_told([52, 51, 50, 49, 30], 2, 52, whole="The newest 5 of 51 kept."))
+        await seen(page, 52)
+        assert [number for number, _ in await listed(page)] == [52, 51, 50, 49, 30, 29]
+        marked = await page.locator("tr:has(:checked)").evaluate_all("rows => rows.map((row) => row.dataset.id)")
+        assert marked == [trace_id(50), trace_id(29)]
+        await expect(page.locator("#shown")).to_have_text("The newest 5 of 51 kept.")
+        messages.append(as_told([53], 1, 53))
+        await seen(page, 53)
+        await expect(page.locator("#shown")).to_have_text("7 listed.")
+
+
+async def test_while_the_list_is_held_no_whole_one_takes_its_place_and_then_it_is_asked_for_again(
+    person: Person, address: str
+) -> None:
+    page = person.page
+    async with told(person, address, as_told([2, 1], 2, 2)) as messages:
+        await seen(page, 2)
+        await page.locator("#hold").click()
+        messages += [as_told([4, 3, 2], 2, 4, whole="The newest 3 of 3 kept."), as_told([5], 1, 5, [(1, "then")])]
+        await seen(page, 5)
+        assert await listed(page) == [(2, "first"), (1, "first")]
+        await expect(page.locator("#state")).to_have_text("paused, 3 new")
+        async with page.expect_request(lambda request: request.url.endswith("after=5")):
+            await page.locator("#hold").click()
+        messages.append(as_told([6, 5, 4], 1, 6, whole="The newest 3 of 3 kept."))
+        await seen(page, 6)
+        assert await listed(page) == [(6, "first"), (5, "first"), (4, "first")]
+
+
+async def test_what_is_said_of_an_empty_list_is_so_by_now(person: Person, address: str) -> None:
+    page = person.page
+    async with told(person, address, as_told([], 0, 0, whole="The newest 0 of 0 kept.")) as messages:
+        await expect(page.locator("#empty")).to_be_visible()
+        await expect(page.locator("#unmatched")).to_be_hidden()
+        messages.append(as_told([], 0, 3))
+        await expect(page.locator("#unmatched")).to_be_visible(**LATE)
+        await expect(page.locator("#empty")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("many", "matched", "lit"), [(4, 4, 4), (20, 0, 0), (4, 5, 0)])

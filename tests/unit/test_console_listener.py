@@ -104,12 +104,12 @@ async def test_a_line_that_waits_and_is_wanted_no_more_is_not_told(archive: Arch
     assert (lines(news), updates(news), news.matched) == ([101], {}, 1)
 
 
-async def test_of_the_first_lines_the_page_may_have_those_that_are_wanted_no_more(archive: Archive) -> None:
+async def test_whoever_begins_is_told_the_whole_list_without_what_is_wanted_no_more(archive: Archive) -> None:
     await archive.take(recorded([1, 2], code=""))
     listener = listening(archive, "outcome=unanswered")
     await archive.take(recorded([1], code="00"))
-    news = listener.take(NOW_S)
-    assert (lines(news), updates(news)) == ([2], {1: None})
+    first, second = listener.take(NOW_S), listener.take(NOW_S)
+    assert (lines(first), updates(first), first.whole, second.whole) == ([2], {}, True, False)
 
 
 async def test_there_is_an_end_to_what_is_remembered_and_the_newest_are(archive: Archive) -> None:

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from told import recorded, trace_id
 
+from cardnet.console.authorisations import SHOWN
 from cardnet.console.news import EVERY_S, HANDFUL, LINES_PER_S, MOST_LINES, MOST_LISTENERS, Room
 from cardnet.console.served import ServedConsole
 from cardnet.console.site import Console
@@ -145,8 +146,21 @@ async def test_who_begins_to_listen_is_told_what_came_while_the_page_was_loading
     await archive.take(recorded(range(1, 40)))
     async with listening(browser) as messages:
         first = await anext(messages)
-    assert [line["id"] for line in first["lines"]] == [trace_id(number) for number in range(39, 39 - MOST_LINES, -1)]
-    assert first["matched"] == 0
+        await archive.take(recorded([40]))
+        second = await anext(messages)
+    assert [line["id"] for line in first["lines"]] == [trace_id(number) for number in range(39, 0, -1)]
+    assert (first["matched"], first["whole"]) == (0, "The newest 39 of 39 kept.")
+    assert not second["whole"], "once is enough"
+
+
+async def test_of_a_long_list_the_newest_are_told_and_how_many_there_are(
+    archive: Archive, browser: httpx.AsyncClient
+) -> None:
+    await archive.take(recorded(range(1, 2 * SHOWN + 1)))
+    async with listening(browser, "outcome=approved") as messages:
+        first = await anext(messages)
+    assert [line["id"] for line in first["lines"]] == [trace_id(number) for number in range(2 * SHOWN, SHOWN, -1)]
+    assert first["whole"] == "The newest 100 of 200 kept that match."
 
 
 @pytest.mark.parametrize(

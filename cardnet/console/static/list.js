@@ -5,12 +5,15 @@ const MOST_LIT = 4; // new lines that light up; where more come at once, nobody 
 const LIT_MS = 1_200; // without a fade, for which the page would be drawn again sixty times a second
 const SPEAK_EVERY_MS = 10_000;
 const AGAIN_MS = 3_000;
+const SILENT_MS = 35_000; // something is said every fifteen seconds at the least, unless the console hangs or the line is cut
 
 const lines = document.querySelector("#lines");
 const body = lines.querySelector("tbody");
 const state = document.querySelector("#state");
 const hold = document.querySelector("#hold");
 const shown = document.querySelector("#shown");
+const empty = document.querySelector("#empty");
+const unmatched = document.querySelector("#unmatched");
 const compare = document.querySelector("#compare");
 const spoken = document.querySelector("#spoken");
 const written = new Intl.NumberFormat("en-GB");
@@ -19,9 +22,12 @@ const held = { button: false, pointer: false, focus: false };
 let waiting = []; // lines that came while the list was held, newest first
 let changed = new Map(); // rows that changed while the list was held, by their ids
 let unseen = 0; // how many matched in that time
+let stale = false; // whether a whole list came in that time: it is asked for once the list goes on
 let left = 0; // how many matched and are in no line, because more came than is shown
 let seen = Number(document.querySelector("[data-count=seen]").textContent.replaceAll(",", "")); // all of which lines were told
+let total = seen;
 let stream = null;
+let silence = 0;
 let connected = false;
 
 const isHeld = () => held.button || held.pointer || held.focus;
@@ -87,13 +93,34 @@ function show(came, updates, matched) {
   body.prepend(fresh);
   left += Math.max(0, matched - added);
   trim();
-  if (!body.rows.length && !gone) return;
-  lines.hidden = false;
-  document.querySelector("#empty").hidden = true;
   if (added || left || gone) {
     const more = left ? ` ${written.format(left)} more came too fast to be listed: load the page again for the newest.` : "";
     write(shown, `${written.format(body.rows.length)} listed.${more}`);
   }
+  uncover();
+}
+
+// The list as a page has it that is loaded now; what is marked stays.
+function renew(came, sentence) {
+  const fresh = made(came);
+  for (const box of body.querySelectorAll("input:checked")) {
+    const row = box.closest("tr");
+    const again = [...fresh.children].find((one) => one.dataset.id === row.dataset.id);
+    if (again) again.querySelector("input").checked = true;
+    else fresh.append(row);
+  }
+  body.replaceChildren(fresh);
+  left = 0;
+  write(shown, sentence);
+  uncover();
+}
+
+// Shows the list, or why there is none.
+function uncover() {
+  const none = !body.rows.length;
+  lines.hidden = none;
+  empty.hidden = !none || total > 0;
+  unmatched.hidden = !none || total === 0;
   mayCompare();
 }
 
@@ -105,6 +132,12 @@ function count(counts) {
 }
 
 function wait(news) {
+  stale ||= news.whole !== "";
+  if (stale) {
+    [waiting, changed] = [[], new Map()];
+    unseen += news.matched;
+    return;
+  }
   const known = new Set(news.lines.map((line) => line.id));
   const newer = new Map(news.updates.map((line) => [line.id, line]));
   const before = waiting.filter((line) => !known.has(line.id)).map((line) => newer.get(line.id) ?? line);
@@ -115,15 +148,22 @@ function wait(news) {
 }
 
 function take(news) {
+  hear();
   count(news.counts);
+  total = news.counts.seen;
   seen = news.seen; // not the count: of the newest, lines may still be to come
   if (isHeld()) wait(news);
+  else if (news.whole) renew(news.lines, news.whole);
   else show(news.lines, news.updates, news.matched);
   tell();
 }
 
 function release() {
-  if (!isHeld() && (waiting.length || changed.size || unseen)) {
+  if (!isHeld() && stale) {
+    [stale, unseen] = [false, 0];
+    stop();
+    listen();
+  } else if (!isHeld() && (waiting.length || changed.size || unseen)) {
     const [came, updates, matched] = [waiting, [...changed.values()], unseen];
     [waiting, changed, unseen] = [[], new Map(), 0];
     show(came, updates, matched);
@@ -135,6 +175,7 @@ function listen() {
   if (stream || document.hidden) return;
   const query = new URLSearchParams(location.search);
   query.set("after", seen);
+  hear();
   stream = new EventSource(`/events?${query}`);
   stream.addEventListener("open", () => { connected = true; tell(); });
   stream.addEventListener("news", (event) => take(JSON.parse(event.data)));
@@ -148,9 +189,19 @@ function listen() {
 }
 
 function stop() {
+  clearTimeout(silence);
   stream?.close();
   stream = null;
-  connected = false;
+}
+
+function hear() {
+  clearTimeout(silence);
+  silence = setTimeout(() => {
+    connected = false;
+    tell();
+    stop();
+    listen();
+  }, SILENT_MS);
 }
 
 // A browser has few connections to one address: a page that nobody looks at keeps none.
@@ -169,8 +220,8 @@ table.addEventListener("focusout", (event) => {
 
 let wasHeld = null; // pressing the button takes the focus out of the table before it counts as pressed
 hold.addEventListener("pointerdown", () => { wasHeld = isHeld(); });
-hold.addEventListener("click", () => {
-  held.button = !(wasHeld ?? isHeld());
+hold.addEventListener("click", (event) => {
+  held.button = !(event.detail ? wasHeld ?? isHeld() : isHeld()); // no detail: by a key
   wasHeld = null;
   release();
 });

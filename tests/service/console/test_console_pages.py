@@ -56,7 +56,7 @@ async def test_a_filter_is_the_addresss_query(
     page = (await browser.get("/?outcome=refused&merchant=EXAMPLE")).text
     assert wrong_merchant.trace_id in page and approved.trace.trace_id not in page
     assert "<option selected>refused</option>" in page and 'name="merchant" value="EXAMPLE"' in page
-    assert "None of the latest" in (await browser.get("/?code=99")).text
+    assert 'id="unmatched" hidden' in page and 'id="unmatched">' in (await browser.get("/?code=99")).text
 
 
 async def test_what_a_form_leaves_blank_is_taken_out_of_the_address(browser: httpx.AsyncClient) -> None:
