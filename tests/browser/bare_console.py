@@ -32,8 +32,8 @@ def as_told(
 ) -> str:
     """A message as the console writes it: of each line its number, of an update also what it says, empty for nothing.
 
-    matched: how many came since the one before. seen: how many there are. told: up to where lines were taken; 0: all. whole: what
-    is said of the list, where it is the whole.
+    matched: how many came since the one before. seen: how many there are. told: up to where lines were taken; 0: all.
+    whole: what is said of the list, where the lines are all of it.
     """
     message = {
         "counts": {"seen": seen, "approved": 0, "refused": 0, "unanswered": 0, "lost": 0},

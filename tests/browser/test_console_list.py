@@ -226,9 +226,7 @@ async def test_thousands_are_counted_and_all_is_listed_or_said_to_be_left_out(pe
     assert rows + left + gone == 5_000
 
 
-async def test_what_came_while_the_page_was_loading_is_listed(
-    person: Person, address: str
-) -> None:
+async def test_what_came_while_the_page_was_loading_is_listed(person: Person, address: str) -> None:
     archive = Archive()
     await archive.take(recorded([1]))
 
