@@ -13,8 +13,6 @@ from cardnet.testing import LocalNetwork
 from cardnet.testing.payment import Payment
 from cardnet.traces.archive import Archive
 
-LATE = {"timeout": 30_000}
-
 
 async def pay(network: LocalNetwork, card: str = "approved") -> Payment:
     return await network.checkout(await network.save_card(card), "12.40 USD")
@@ -22,7 +20,7 @@ async def pay(network: LocalNetwork, card: str = "approved") -> Payment:
 
 async def look(person: Person, query: str = "") -> None:
     await person.page.goto(f"{person.network.console_origin}/{query}")
-    await expect(person.page.locator("#state")).to_have_text("live", **LATE)
+    await expect(person.page.locator("#state")).to_have_text("live")
 
 
 def line(person: Person, payment: Payment):  # type: ignore[no-untyped-def]
@@ -34,8 +32,8 @@ async def test_a_payment_appears_by_itself_and_one_click_leads_to_who_decided(
 ) -> None:
     await look(person)
     payment = await pay(network, "insufficient-funds")
-    await expect(line(person, payment)).to_contain_text("51 insufficient funds", **LATE)
-    await expect(person.page.locator('[data-count="seen"]')).to_have_text(f"{network.collector.archive.seen:,}", **LATE)
+    await expect(line(person, payment)).to_contain_text("51 insufficient funds")
+    await expect(person.page.locator('[data-count="seen"]')).to_have_text(f"{network.collector.archive.seen:,}")
     await line(person, payment).get_by_role("link").click()
     await expect(person.page.locator("#verdict")).to_contain_text("Decided by issuer in step 6 on amount_minor (DE4)")
     await expect(person.page.locator(".sheet.decided")).to_have_attribute("id", "step-6")
@@ -51,17 +49,17 @@ async def test_with_a_filter_only_what_matches_appears_and_all_is_counted(
     await person.page.get_by_label("Code").fill("51")
     await person.page.get_by_role("button", name="Filter").click()
     await expect(person.page).to_have_url(re.compile(r"/\?outcome=refused&code=51$"))
-    await expect(person.page.locator("#state")).to_have_text("live", **LATE)
+    await expect(person.page.locator("#state")).to_have_text("live")
     good, bad = await pay(network), await pay(network, "insufficient-funds")
-    await expect(line(person, bad)).to_be_visible(**LATE)
+    await expect(line(person, bad)).to_be_visible()
     await expect(line(person, good)).to_have_count(0)
-    await expect(person.page.locator('[data-count="seen"]')).to_have_text(f"{network.collector.archive.seen:,}", **LATE)
+    await expect(person.page.locator('[data-count="seen"]')).to_have_text(f"{network.collector.archive.seen:,}")
 
 
 async def test_the_keyboard_moves_marks_compares_and_opens(network: LocalNetwork, person: Person) -> None:
     older, newer = await pay(network), await pay(network, "insufficient-funds")
     await look(person)
-    await expect(line(person, newer)).to_be_visible(**LATE)
+    await expect(line(person, newer)).to_be_visible()
     press = person.page.keyboard.press
     await press("j")
     await expect(line(person, newer).get_by_role("link")).to_be_focused()
@@ -90,7 +88,7 @@ async def test_every_column_has_room_for_what_it_says(network: LocalNetwork, per
     payment = await pay(network, "insufficient-funds")
     await person.page.set_viewport_size({"width": width, "height": 600})
     await look(person)
-    await expect(line(person, payment)).to_be_visible(**LATE)
+    await expect(line(person, payment)).to_be_visible()
     heights = [(await cell.bounding_box() or {})["height"] for cell in await line(person, payment).locator("td").all()]
     assert max(heights) < 60, "no more than two lines"
 
@@ -113,7 +111,7 @@ async def test_nothing_moves_while_the_keyboard_is_in_the_list(network: LocalNet
     state = person.page.locator("#state")
     await expect(state).to_have_text("paused")
     payment = await pay(network)
-    await expect(state).to_have_text("paused, 1 new", **LATE)
+    await expect(state).to_have_text("paused, 1 new")
     await expect(line(person, payment)).to_have_count(0)
     await person.page.keyboard.press("Escape")
     await expect(line(person, payment)).to_be_visible()
@@ -127,7 +125,7 @@ async def test_a_button_holds_the_list_and_lets_it_go_on(network: LocalNetwork, 
     await button.click()
     await expect(button).to_have_text("Go on")
     payment = await pay(network)
-    await expect(person.page.locator("#state")).to_have_text("paused, 1 new", **LATE)
+    await expect(person.page.locator("#state")).to_have_text("paused, 1 new")
     await button.click()
     await expect(line(person, payment)).to_be_visible()
     await expect(button).to_have_text("Pause")
@@ -197,7 +195,7 @@ async def test_a_burst_of_thousands_changes_the_list_once_a_message_and_leaves_t
         await page.route("**/events*", tell_once)
         await page.add_init_script(f"({COUNT_CHANGES})()")
         await page.goto(origin)
-        await expect(page.locator('[data-count="seen"]')).to_have_text("10,000", **LATE)
+        await expect(page.locator('[data-count="seen"]')).to_have_text("10,000")
     rows = page.locator("tbody tr")
     await expect(rows).to_have_count(200)
     await expect(rows.first).to_have_attribute("data-id", trace_id(419))
@@ -211,14 +209,14 @@ async def test_thousands_are_counted_and_all_is_listed_or_said_to_be_left_out(pe
     async with console_at(archive, address) as origin:
         await page.goto(origin)
         await expect(page.locator("#empty")).to_contain_text("No authorisation yet")
-        await expect(page.locator("#state")).to_have_text("live", **LATE)
+        await expect(page.locator("#state")).to_have_text("live")
         await page.evaluate(COUNT_WHAT_GOES)
         for first in range(1, 5_000, 10):
             await archive.take(recorded(range(first, first + 10)))
             await asyncio.sleep(0)
-        await expect(page.locator('[data-count="seen"]')).to_have_text("5,000", **LATE)
-        await expect(page.locator("#empty")).to_be_hidden(**LATE)
-        await expect(page.locator(f'tr[data-id="{trace_id(5_000)}"]')).to_be_visible(**LATE)
+        await expect(page.locator('[data-count="seen"]')).to_have_text("5,000")
+        await expect(page.locator("#empty")).to_be_hidden()
+        await expect(page.locator(f'tr[data-id="{trace_id(5_000)}"]')).to_be_visible()
         assert await page.locator("tbody tr").count() <= 200
         shown = await page.locator("#shown").inner_text()
         gone = await page.evaluate("window.gone")
@@ -237,7 +235,7 @@ async def test_what_came_while_the_page_was_loading_is_listed(person: Person, ad
     async with console_at(archive, address) as origin:
         await person.page.route("**/events*", many_come_first, times=1)
         await person.page.goto(origin)
-        await expect(person.page.locator("#shown")).to_have_text("The newest 51 of 51 kept.", **LATE)
+        await expect(person.page.locator("#shown")).to_have_text("The newest 51 of 51 kept.")
         await expect(person.page.locator("tbody tr")).to_have_count(51)
 
 

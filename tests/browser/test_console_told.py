@@ -12,8 +12,6 @@ from told import trace_id
 
 from cardnet.traces.archive import Archive
 
-LATE = {"timeout": 30_000}
-
 NOTE_WHAT_LIGHTS = """() => {
     window.lit = 0;
     const count = (rows) => { for (const row of rows) if (row.classList?.contains("fresh")) lit += 1 };
@@ -47,7 +45,7 @@ async def listed(page: Page) -> list[tuple[int, str]]:
 
 
 def seen(page: Page, number: int):  # type: ignore[no-untyped-def]
-    return expect(page.locator('[data-count="seen"]')).to_have_text(str(number), **LATE)
+    return expect(page.locator('[data-count="seen"]')).to_have_text(str(number))
 
 
 async def test_a_line_that_changed_stays_where_it_is_and_one_that_is_not_listed_is_not_listed_anew(
@@ -77,7 +75,7 @@ async def test_a_line_that_is_wanted_no_more_is_taken_away(person: Person, addre
         await expect(page.locator("#unmatched")).to_be_visible()
         await expect(page.locator("#lines")).to_be_hidden()
         messages.append(as_told([5], 1, 5))
-        await expect(page.locator("#lines")).to_be_visible(**LATE)
+        await expect(page.locator("#lines")).to_be_visible()
         await expect(page.locator("#unmatched")).to_be_hidden()
     assert not [said for said in person.complained if "Error" in said]
 
@@ -146,7 +144,7 @@ async def test_what_is_said_of_an_empty_list_is_so_by_now(person: Person, addres
         await expect(page.locator("#empty")).to_be_visible()
         await expect(page.locator("#unmatched")).to_be_hidden()
         messages.append(as_told([], 0, 3))
-        await expect(page.locator("#unmatched")).to_be_visible(**LATE)
+        await expect(page.locator("#unmatched")).to_be_visible()
         await expect(page.locator("#empty")).to_be_hidden()
 
 
