@@ -52,9 +52,10 @@ class Outcome(NamedTuple):
 def demo(
     seed: str, frozen_at: str, merchant: str, tsp: str, collector: str, identities: Path | None, json_: bool
 ) -> int:
-    """Start a network on free ports, pay with five test cards, draw the nine steps of the first payment, stop.
+    """Start a network on free ports, make five payments, draw the nine steps of the first one, stop.
 
-    With --merchant it plays the same at a network that runs, such as one in containers; there with --identities.
+    With --merchant it plays at a network that runs, such as one in containers, with --identities. The fifth payment, with
+    a replayed cryptogram, is made there only if the merchant's own identity is among them.
 
     Exit codes: 0 all came as expected, 1 something did not.
     """
