@@ -104,6 +104,22 @@ async def test_a_field_keeps_the_keys_that_are_typed_into_it(network: LocalNetwo
     await expect(person.page.locator("tbody input:checked")).to_have_count(0)
 
 
+async def test_single_keys_can_be_turned_off_and_stay_off(network: LocalNetwork, person: Person) -> None:
+    payment = await pay(network)
+    await look(person)
+    link, keys = line(person, payment).get_by_role("link"), person.page.get_by_label("Keys", exact=True)
+    await expect(link).to_be_visible()
+    await keys.uncheck()
+    for _ in range(2):
+        await person.page.keyboard.press("j")
+        await expect(link).not_to_be_focused()
+        await person.page.reload()
+        await expect(keys).not_to_be_checked()
+    await keys.check()
+    await person.page.keyboard.press("j")
+    await expect(link).to_be_focused()
+
+
 async def test_nothing_moves_while_the_keyboard_is_in_the_list(network: LocalNetwork, person: Person) -> None:
     await pay(network)
     await look(person)

@@ -253,7 +253,17 @@ function press(key) {
   return false;
 }
 
+// Who speaks to a computer would press letters by mistake: WCAG 2.1.4 wants that they can be turned off.
+const letters = document.querySelector("#letters");
+try {
+  letters.checked = localStorage.getItem("keys") !== "off";
+  letters.addEventListener("change", () => localStorage.setItem("keys", letters.checked ? "on" : "off"));
+} catch {
+  // A browser that may keep nothing: they are off for as long as the page is open.
+}
+
 addEventListener("keydown", (event) => {
+  if (!letters.checked && event.key.length === 1) return;
   const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea, [contenteditable]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (press(event.key) !== false) event.preventDefault();
