@@ -54,8 +54,8 @@ def demo(
 ) -> int:
     """Start a network on free ports, make five payments, draw the nine steps of the first one, stop.
 
-    With --merchant it plays at a network that runs, such as one in containers, with --identities. The fifth payment, with
-    a replayed cryptogram, is made there only if the merchant's own identity is among them.
+    With --merchant it plays at a network that runs, such as one in containers, with --identities. The fifth payment,
+    with a replayed cryptogram, is made there only if the merchant's own identity is among them.
 
     Exit codes: 0 all came as expected, 1 something did not.
     """

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from testcontainers.compose import DockerCompose
 
@@ -21,8 +21,9 @@ KEPT = bool(os.environ.get("CARDNET_KEEP_STACK"))
 PREFIX, KEPT_PREFIX = "cardnet-test-", "cardnet-kept-"
 PROJECT = "com.docker.compose.project"
 KINDS = {"container": ("--all",), "volume": (), "network": ()}
-ABANDONED = timedelta(minutes=30)
-"""No run takes so long: what is older has no run any more."""
+REMOVED = {"container": ("--force", "--volumes"), "volume": (), "network": ()}
+ABANDONED = timedelta(hours=2)
+"""No run takes so long: of a stack of which nothing is younger the run is gone."""
 SCALE = {"network": 3, "tsp": 2, "acquirer": 2, "issuer": 2}
 SERVICES = ("merchant", "acquirer", "network", "tsp", "issuer")
 STORES = ("shops", "vault", "ledger")
@@ -127,16 +128,27 @@ def sweep(prefix: str = PREFIX, older_than: timedelta = ABANDONED) -> None:
 
     prefix: with which the names of their projects begin. Never one that CARDNET_KEEP_STACK kept.
     """
-    for kind, options in KINDS.items():
-        found = docker(kind, "ls", "--quiet", *options, "--filter", f"label={PROJECT}").split()
-        described = (
-            docker(kind, "inspect", *found, check=False) if found else "[]"
-        )  # another run may remove its own now
-        for one in json.loads(described):
-            began = datetime.fromisoformat(one.get("Created") or one["CreatedAt"])
-            project = one.get("Config", one)["Labels"][PROJECT]
-            if project.startswith(prefix) and datetime.now(UTC) - began > older_than:
-                docker(kind, "rm", "--force", one.get("Id") or one["Name"], check=False)
+    found = [thing for kind in KINDS for thing in _things(kind) if thing.project.startswith(prefix)]
+    at_work = {thing.project for thing in found if datetime.now(UTC) - thing.began <= older_than}
+    for thing in found:
+        if thing.project not in at_work:
+            docker(thing.kind, "rm", *REMOVED[thing.kind], thing.name, check=False)
+
+
+class _Thing(NamedTuple):
+    kind: str
+    name: str
+    project: str
+    began: datetime
+
+
+def _things(kind: str) -> Iterator[_Thing]:
+    """What the engine has of all projects."""
+    found = docker(kind, "ls", "--quiet", *KINDS[kind], "--filter", f"label={PROJECT}").split()
+    # Not checked: another run may remove its own now.
+    for one in json.loads(docker(kind, "inspect", *found, check=False) if found else "[]"):
+        began = datetime.fromisoformat(one.get("Created") or one["CreatedAt"])
+        yield _Thing(kind, one.get("Id") or one["Name"], one.get("Config", one)["Labels"][PROJECT], began)
 
 
 def left_of(project: str) -> dict[str, list[str]]:

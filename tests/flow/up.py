@@ -15,11 +15,11 @@ LOOKS = 30
 
 _LEASH = """
 exec 3<&0
-( read -r _ <&3 || kill -9 $$ ) >/dev/null 2>&1 &
+( read -r _ <&3 || kill -9 -- -$$ ) >/dev/null 2>&1 &
 exec "$@" 3<&- </dev/null
 """
-"""A shell that becomes the command, and leaves behind a watcher that ends it when we end without a line to it: in a
-session of its own it would outlive a run that is killed, and serve for ever."""
+"""A shell that becomes the command, and leaves behind a watcher that ends it, and all that it started, when we end
+without a line to it: in a session of its own it would outlive a run that is killed, and serve for ever."""
 
 
 class Up:
@@ -46,8 +46,10 @@ class Up:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.returncode is None:
-            self.stop(signal.SIGKILL)
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with self.process:  # that closes its pipes and waits
+            pass
 
     def pay(self, *options: str) -> subprocess.CompletedProcess[str]:
         services = self.facts["services"]
