@@ -15,7 +15,7 @@ LOOKS = 30
 
 _LEASH = """
 exec 3<&0
-( read -r _ <&3 || kill -9 -- -$$ ) >/dev/null 2>&1 &
+( read -r _ <&3 || kill -s KILL -- -$$ ) >/dev/null 2>&1 &
 exec "$@" 3<&- </dev/null
 """
 """A shell that becomes the command, and leaves behind a watcher that ends it, and all that it started, when we end
