@@ -1,11 +1,9 @@
 """The latest traces: each span that comes is kept here, until its trace is one of too many."""
 
 import asyncio
-import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
@@ -15,8 +13,10 @@ from cardnet.rounds import every
 from cardnet.traces.book import Book
 from cardnet.traces.carried import masked_bytes, tell_all
 from cardnet.traces.dropped import Dropped
-from cardnet.traces.entry import Entry, Filter, Outcome, entry_of
+from cardnet.traces.entry import Entry, Filter, entry_of
 from cardnet.traces.kept import Kept, Sender, sender_of, spans_in
+from cardnet.traces.line import Line
+from cardnet.traces.outcomes import Outcomes
 from cardnet.traces.spans import trace_of
 from cardnet.traces.trace import Trace
 from cardnet.traces.unreadable import Unreadable
@@ -57,15 +57,11 @@ class Archive:
         self._traces: OrderedDict[str, Kept] = OrderedDict()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._unsettled: dict[str, float] = {}
-        self._half_told: dict[str, Outcome] = {}  # let go before all of them had come: what was counted of each
+        self._outcomes = Outcomes(4 * kept)  # spans of some come when all else of them was let go long ago
         self._arrived = asyncio.Condition()
         self._book: Book | None = None
         self.on_span: list[OnSpan] = []
         self.on_entry: list[OnEntry] = []
-        self.seen = 0
-        """Authorisations since the start, those that are no longer kept too."""
-        self.outcomes: Counter[str] = Counter()
-        """How they ended: by `Entry.outcome`."""
         self.evicted = 0
         """Traces that were let go to make room."""
         self.let_go = 0
@@ -74,6 +70,16 @@ class Archive:
         """About how many bytes of memory the traces take."""
         self._dropped = Dropped()
         self._unreadable = Unreadable()
+
+    @property
+    def seen(self) -> int:
+        """Authorisations since the start, those that are no longer kept too."""
+        return self._outcomes.seen
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How they ended: by `Entry.outcome`."""
+        return self._outcomes.by_name
 
     @property
     def dropped_by(self) -> Mapping[str, int]:
@@ -196,21 +202,22 @@ class Archive:
             except Exception as error:  # noqa: BLE001 - somebody else may have written there
                 self._unreadable.say(error)
         counts = book.counts()
-        self.seen = counts.pop("seen", 0)
+        self._outcomes.seen = counts.pop("seen", 0)
         self.evicted += counts.pop("evicted", 0)
         self.let_go += counts.pop("let_go", 0)
         self.outcomes.update(counts)
         entries = book.entries()
         for trace_id in [one for one in self._traces if one in entries]:
-            self._entries[trace_id] = self._entry(trace_id, entries[trace_id])
+            self._entries[trace_id], counted = self._line(trace_id, entries[trace_id])
+            self._outcomes.remember(trace_id, counted)
 
-    def _entry(self, trace_id: str, text: str) -> Entry:
+    def _line(self, trace_id: str, text: str) -> Line:
         """A line as it was written; made anew where another version wrote it."""
         try:
-            known = json.loads(text)
-            return Entry(**{**known, "steps": tuple(known["steps"])})
-        except (ValueError, TypeError, KeyError):
-            return entry_of(self.find_now(trace_id))
+            return Line.read(text)
+        except ValueError:
+            entry = entry_of(self.find_now(trace_id))
+            return Line(entry, entry.outcome)
 
     async def _arrival(self, awaited: Callable[[], bool], within_s: float) -> None:
         """Wait until what has arrived makes this true, or the time is over."""
@@ -248,10 +255,7 @@ class Archive:
 
     def _evict(self) -> None:
         trace_id, kept = self._traces.popitem(last=False)
-        if (entry := self._entries.pop(trace_id, None)) and not entry.complete:
-            self._half_told[trace_id] = entry.outcome
-            if len(self._half_told) > 3 * self._most:
-                del self._half_told[next(iter(self._half_told))]
+        self._entries.pop(trace_id, None)
         self._unsettled.pop(trace_id, None)
         self.size -= kept.size
         self.evicted += 1
@@ -277,16 +281,9 @@ class Archive:
             self._unreadable.say(error)
 
     def _enter(self, trace_id: str, entry: Entry) -> None:
-        before = self._entries[trace_id].outcome if trace_id in self._entries else self._half_told.pop(trace_id, None)
-        if before:
-            self.outcomes[before] -= 1
-            if entry.outcome == "unanswered":  # the half that told the answer may have been let go
-                entry = replace(entry, outcome=before)
-        else:
-            self.seen += 1
+        counted = self._outcomes.count(trace_id, entry.outcome)
         if self._book:
-            self._book.enter(trace_id, json.dumps(entry.document()))
-        self.outcomes[entry.outcome] += 1
+            self._book.enter(trace_id, Line(entry, counted).written())
         self._entries[trace_id] = entry
         for told in self.on_entry:
             told(entry)

@@ -268,30 +268,6 @@ async def test_what_was_kept_of_an_export_whose_sender_hangs_up_stands_in_the_li
     assert taking.cancelled() and 0 < len(kept) < AT_A_TIME and [one.trace_id for one in archive.entries()] == kept
 
 
-@pytest.mark.parametrize("first", ["merchant", "acquirer"])
-async def test_a_trace_whose_halves_come_far_apart_is_counted_once_and_by_its_answer(first, monkeypatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    archive = Archive(kept=2)
-    for half in (first, "acquirer" if first == "merchant" else "merchant"):
-        for trace in range(1, 5):
-            merchants, acquirers = [submission(trace, server=False), checkout(trace)], [submission(trace, server=True)]
-            await archive.take(await sent(half, merchants if half == "merchant" else acquirers))
-            now += 2 * SETTLES_WITHIN_S
-            await archive._settle_late()
-    assert (archive.seen, +archive.outcomes, archive.evicted) == (4, {"approved": 4}, 6)
-
-
-async def test_what_is_remembered_of_those_that_were_let_go_half_told_has_an_end(monkeypatch) -> None:
-    monkeypatch.setattr(archive_module, "SETTLES_WITHIN_S", -1.0)
-    archive = Archive(kept=2)
-    for trace in range(1, 20):
-        await archive.take(await sent("acquirer", [submission(trace, server=True)]))
-        await archive._settle_late()
-    assert list(archive._half_told) == [number(trace) for trace in range(12, 18)]
-    assert archive.seen == 19
-
-
 async def test_what_a_full_trace_lets_go_has_nobody_read_it_again(monkeypatch) -> None:
     archive = Archive()
     await archive.take(of("somebody", *(span(1) for _ in range(MOST_SPANS))))
