@@ -113,7 +113,7 @@ class Archive:
     async def close(self) -> None:
         """Write what is still to be written."""
         if self._book:
-            await asyncio.to_thread(self._book.write, self._counts())
+            await self._write()
             await asyncio.to_thread(self._book.close)
 
     async def take(self, data: TracesData) -> None:
@@ -189,7 +189,8 @@ class Archive:
 
     async def _write(self) -> None:
         if self._book:
-            await asyncio.to_thread(self._book.write, self._counts())
+            self._book.mark(self._counts())  # here, where nothing comes between them and their lines
+            await asyncio.to_thread(self._book.write)
 
     def _counts(self) -> dict[str, int]:
         return {"seen": self.seen, "evicted": self.evicted, "let_go": self.let_go, **self.outcomes}

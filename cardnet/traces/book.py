@@ -69,6 +69,9 @@ class Book:
         self._queueing = threading.Lock()
         self._waiting: list[_Statement] = []
         self._waiting_bytes = 0
+        self._marked = (0, 0)  # how many of those that wait are before the mark, and their bytes
+        self._counts: dict[str, int] = {}
+        self._written_counts: dict[str, int] = {}
         self._said = False
         self.not_kept = 0
         """Spans that were not written."""
@@ -103,22 +106,28 @@ class Book:
         return {str(trace_id): str(entry) for trace_id, entry in self._read("SELECT trace, entry FROM entries")}
 
     def counts(self) -> dict[str, int]:
-        """The numbers that the last batch came with, by name."""
+        """The numbers that the last `mark` came with which was written, by name."""
         rows = self._read("SELECT name, value FROM counts")
         return {str(name): value for name, value in rows if isinstance(value, int)}
 
-    def write(self, counts: dict[str, int]) -> None:
-        """Write what waits, and the numbers that belong to it, as one transaction."""
+    def mark(self, counts: dict[str, int]) -> None:
+        """Have what waits now written, and with it the numbers that belong to just that."""
+        with self._queueing:
+            self._marked = len(self._waiting), self._waiting_bytes
+            self._counts = counts
+
+    def write(self) -> None:
+        """Write what waited when `mark` was called last, and its numbers, as one transaction."""
         with self._writing:
-            with self._queueing:
-                batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-            if not batch or self._file is None:
+            batch, counts = self._taken()
+            if self._file is None or not (batch or counts != self._written_counts):
                 return
             try:
                 with self._file:
                     for statement, run in groupby(batch, key=lambda one: one[0]):
                         self._file.executemany(statement, [values for _, values in run])
                     self._file.executemany("INSERT OR REPLACE INTO counts VALUES (?, ?)", counts.items())
+                self._written_counts = counts
             except _UNREADABLE as error:
                 self._lose(batch, error)
 
@@ -139,13 +148,23 @@ class Book:
             self._waiting += statements
         return True
 
+    def _taken(self) -> tuple[list[_Statement], dict[str, int]]:
+        with self._queueing:
+            many, size = self._marked
+            batch, self._waiting = self._waiting[:many], self._waiting[many:]
+            self._waiting_bytes -= size
+            self._marked = 0, 0
+            return batch, self._counts
+
     def _lose(self, batch: list[_Statement], error: Exception) -> None:
         self.not_kept += sum(statement == _ADD for statement, _ in batch)
         # Else what was let go would stay in the file for ever.
         forgotten = [one for one in batch if one[0] in (_FORGET_SPANS, _FORGET_ENTRY)][:FORGOTTEN_LATER]
+        size = sum(map(_size, forgotten))
         with self._queueing:
             self._waiting = forgotten + self._waiting
-            self._waiting_bytes += sum(map(_size, forgotten))
+            self._waiting_bytes += size
+            self._marked = self._marked[0] + len(forgotten), self._marked[1] + size
         self._say(f"it cannot be written ({error})")
 
     def _read(self, statement: str) -> list[tuple[str | int, ...]]:

@@ -1,22 +1,32 @@
 # ruff: noqa: ASYNC240 - a test may wait for a disk
 """Traces that are kept on disk are there again; a disk that fails costs nothing but that, and is told once."""
 
+import asyncio
 import sqlite3
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from patience import AMPLE_S
 from payment_spans import checkout, number, paid, sent, submission
 
 from cardnet.traces.archive import Archive
 from cardnet.traces.book import Book
+from cardnet.traces.kept import MOST_SPANS
 
 
 async def archive_in(path: Path, kept: int = 100) -> Archive:
     archive = Archive(kept)
     await archive.keep_in(path)
     return archive
+
+
+def written(book: Book, counts: dict[str, int]) -> None:
+    """Write all that waits."""
+    book.mark(counts)
+    book.write()
 
 
 @pytest.fixture
@@ -51,6 +61,39 @@ async def test_a_trace_that_was_cut_off_by_the_restart_is_counted_once_it_settle
     assert (second.seen, second.outcomes) == (1, {"approved": 1})
 
 
+async def test_lines_that_come_before_the_disk_has_its_turn_do_not_go_without_their_counts(path: Path) -> None:
+    free = threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    first = await archive_in(path)
+    await first.take(await paid(1))
+    held = asyncio.create_task(asyncio.to_thread(free.wait, AMPLE_S))
+    writing = asyncio.create_task(first._write())
+    await asyncio.sleep(0)  # it waits for the thread
+    for trace in (2, 3):
+        await first.take(await paid(trace, code="51"))
+    free.set()
+    await asyncio.gather(held, writing)
+    killed = path.with_name("killed.db")
+    with sqlite3.connect(path) as now, sqlite3.connect(killed) as copy:
+        now.backup(copy)
+    await first.close()
+
+    second, cut_off = await archive_in(path), await archive_in(killed)
+
+    assert (second.seen, second.outcomes) == (3, {"approved": 1, "refused": 2})
+    assert (cut_off.seen, cut_off.outcomes, len(cut_off.entries())) == (1, {"approved": 1}, 1)
+
+
+async def test_counts_are_written_also_where_nothing_else_is(path: Path) -> None:
+    archive = await archive_in(path)
+    for _ in range(MOST_SPANS):
+        await archive.take(await paid(1))
+    await archive._write()
+    await archive.take(await paid(1))
+    await archive.close()
+    assert (archive.let_go, (await archive_in(path)).let_go) == (1, 1)
+
+
 async def test_what_is_let_go_is_deleted(path: Path) -> None:
     archive = await archive_in(path, kept=2)
     for trace in range(1, 6):
@@ -67,7 +110,7 @@ async def test_nobody_else_may_read_the_file(path: Path) -> None:
     path.touch(mode=0o644)
     archive = await archive_in(path)
     await archive.take(await paid(1))
-    archive._book.write({})
+    written(archive._book, {})
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
     assert modes == dict.fromkeys(("traces.db", "traces.db-wal", "traces.db-shm"), "0o600")
     await archive.close()
@@ -115,13 +158,13 @@ async def test_a_file_that_cannot_be_had_is_told_once_and_the_archive_goes_on(pa
 async def test_a_full_disk_is_told_once_and_counted_and_written_to_again_when_there_is_room(path: Path, caplog) -> None:
     archive = await archive_in(path, kept=3)
     await archive.take(await paid(1))
-    archive._book.write({})
+    written(archive._book, {})
     (pages,) = archive._book._file.execute("PRAGMA page_count").fetchone()
     archive._book._file.execute(f"PRAGMA max_page_count = {pages}")
     for trace in (2, 3, 4):
         for _ in range(20):
             await archive.take(await paid(trace))
-        archive._book.write({})
+        written(archive._book, {})
     assert archive.not_kept == 60
     assert len(archive.entries()) == 3
     assert ["disk is full" in record.getMessage() for record in caplog.records] == [True]
@@ -138,7 +181,7 @@ async def test_what_waits_for_the_disk_is_bounded_and_what_is_too_much_is_counte
     for _ in range(10):
         book.add(number(1), b"", b"x" * 300)
     assert book.not_kept == 7
-    book.write({})
+    written(book, {})
     assert len(list(book.rows())) == 3
     book.close()
 
@@ -148,7 +191,7 @@ async def test_rows_that_somebody_else_wrote_break_nothing(path: Path) -> None:
     book.add(number(1), b"\xff", b"\xff\xff")
     book.add("rubbish", b"", b"")
     book.enter(number(2), "{}")
-    book.write({"seen": 1})
+    written(book, {"seen": 1})
     book.close()
     archive = await archive_in(path)
     assert archive.entries() == [] and archive.seen == 1
@@ -178,7 +221,7 @@ async def test_lines_of_the_list_and_deletions_wait_within_the_same_bounds(path:
         book.enter(number(trace), "{}")
         book.forget(number(trace))
     assert len(book._waiting) < 100
-    book.write({})
+    written(book, {})
     book.enter(number(1), "{}")
     assert len(book._waiting) == 1, "there is room again"
     book.close()
@@ -191,7 +234,7 @@ def test_nothing_is_lost_or_doubled_that_comes_while_a_thread_writes(path: Path)
 
     def writes() -> None:
         while not ended.is_set():
-            book.write({})
+            written(book, {})
 
     writing = threading.Thread(target=writes)
     writing.start()
@@ -203,7 +246,7 @@ def test_nothing_is_lost_or_doubled_that_comes_while_a_thread_writes(path: Path)
         ended.set()
         writing.join()
         sys.setswitchinterval(interval)
-    book.write({})
+    written(book, {})
     assert [row.trace_id for row in book.rows()] == [number(trace) for trace in range(20_000)]
     assert book.not_kept == 0
     book.close()
