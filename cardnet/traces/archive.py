@@ -129,8 +129,8 @@ class Archive:
         finally:  # whoever sends them may wait no longer: what has come of them is kept, and stands in the list
             for trace_id in filter(self._traces.__contains__, touched):
                 self._look_at(trace_id)
-        async with self._arrived:
-            self._arrived.notify_all()
+            async with self._arrived:
+                self._arrived.notify_all()
 
     async def run(self) -> None:
         """Settle the traces of which nothing more comes, and write what is to be written, until cancelled."""

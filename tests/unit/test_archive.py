@@ -268,6 +268,20 @@ async def test_what_was_kept_of_an_export_whose_sender_hangs_up_stands_in_the_li
     assert taking.cancelled() and 0 < len(kept) < AT_A_TIME and [one.trace_id for one in archive.entries()] == kept
 
 
+async def test_who_waits_for_a_trace_is_told_of_it_also_when_its_sender_hangs_up() -> None:
+    archive, data = Archive(), await sent("acquirer", [submission(1, server=True)])
+    await archive.take(await sent("merchant", [submission(1, server=False), checkout(1)]))
+    waiting = asyncio.create_task(archive.find(number(1), 2 * AMPLE_S))
+    data.MergeFrom(of("somebody", *(span(2) for _ in range(3 * AT_A_TIME))))
+    taking = asyncio.create_task(archive.take(data))
+    await asyncio.sleep(0)  # its first turn
+    taking.cancel()
+    await asyncio.wait([taking])
+    async with asyncio.timeout(AMPLE_S):
+        found = await waiting
+    assert taking.cancelled() and not found.missing
+
+
 async def test_what_a_full_trace_lets_go_has_nobody_read_it_again(monkeypatch) -> None:
     archive = Archive()
     await archive.take(of("somebody", *(span(1) for _ in range(MOST_SPANS))))
