@@ -72,7 +72,12 @@ class Collector:
         spans = TracesData.FromString(data)
         if not ours:
             await beside(data, tell_strangers, spans)
-        await self.archive.take(spans)
+        try:
+            await self.archive.take(spans)
+        finally:  # where the sender hangs up, too: what is in the archive by then is sent on
+            await self._send_on(data, spans)
+
+    async def _send_on(self, data: bytes, spans: TracesData) -> None:
         if self._outboxes:
             count, onward = _count(spans), await beside(data, told, spans)
             for outbox in self._outboxes:

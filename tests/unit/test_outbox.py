@@ -12,6 +12,7 @@ from cardnet import outbox
 from cardnet.otlp import OtlpSink, receivers
 from cardnet.outbox import Outbox, Sink
 from cardnet.recorder import Recorder
+from cardnet.traces.archive import AT_A_TIME
 from cardnet.traces.collector import Collector
 
 
@@ -117,6 +118,21 @@ async def test_the_collector_keeps_what_another_receiver_does_not_take_and_says_
     assert collector.archive.latest(10) == [number(2), number(1)]
     assert collector.archive.lost == 0
     assert [one.getMessage() for one in caplog.records if "the receiver at tempo:4317" in one.getMessage()]
+
+
+async def test_what_is_listed_of_an_export_whose_sender_hangs_up_is_sent_on() -> None:
+    onward, data = Gathered(), TracesData()
+    collector = Collector([onward])  # type: ignore[list-item]
+    for trace in range(1, 3 * AT_A_TIME):
+        data.MergeFrom(await paid(trace))
+    exporting = asyncio.create_task(collector.export(data.SerializeToString()))
+    await asyncio.sleep(0)  # its first turn
+    exporting.cancel()
+    await asyncio.wait([exporting])
+    await asyncio.gather(*(outbox.drained() for outbox in collector._outboxes))
+    listed = {entry.trace_id for entry in collector.archive.entries()}
+    assert exporting.cancelled() and 0 < len(listed) < AT_A_TIME
+    assert listed <= {trace for sent_on in onward.data for trace in traces(TracesData.FromString(sent_on))}
 
 
 @pytest.mark.parametrize(
