@@ -5,6 +5,7 @@ Anybody may have sent them, so nothing in them is believed to be as cardnet woul
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
@@ -27,8 +28,14 @@ R = TypeVar("R")
 ENDS = ("request", "response")
 _TEXTS = {f"cardnet.{end}.{TEXT.key}" for end in ENDS}
 
+_ESCAPED = re.compile(r"\\u00(3[0-9]|2[0dD])")
+"""A digit, or what may stand between two groups of them, as JSON may write it."""
+
+_FLOATING = re.compile(r"([0-9])\.([0-9]{12,18})[eE]\+?1[2-8]")
+"""A whole number of 13 to 19 digits, as writers of JSON write large ones."""
+
 LONG_BYTES = 16 * 1024
-"""Looking closely at a span of so many bytes takes up to 20 ms."""
+"""A span of so many bytes is looked at closely in a thread: payments would wait too long for it."""
 
 
 class _Kind(NamedTuple):
@@ -118,13 +125,30 @@ def _spans(data: TracesData) -> Iterator[Span]:
 
 
 def _search(span: Span) -> None:
-    """Mask the card numbers in its fields as they are read: JSON can write digits so that the text hides them."""
+    """Mask the card numbers in its fields: JSON can write digits so that the text hides them.
+
+    In the fields as they are read; and in the text, which may have others' digits in it, or be no such JSON at all.
+    """
     for attribute in span.attributes:
         if attribute.key in _TEXTS:
-            fields = _parsed(attribute.value.string_value)
-            safe = {masked(name): masked(value) for name, value in fields.items()}
-            if safe != fields:
-                attribute.value.string_value = json.dumps(safe, ensure_ascii=False)
+            text = attribute.value.string_value
+            fields = _parsed(text)
+            safe = {_unhidden(name): _unhidden(value) for name, value in fields.items()}
+            safe_text = _unhidden(text) if safe == fields else json.dumps(safe, ensure_ascii=False)
+            if safe_text != text:
+                attribute.value.string_value = safe_text
+
+
+def _unhidden(text: str) -> str:
+    """A text with its card numbers masked, however JSON would write their digits; as it is where there are none."""
+    plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    safe = masked(_FLOATING.sub(_whole, plain))
+    return text if safe == plain else safe
+
+
+def _whole(found: re.Match[str]) -> str:
+    safe = masked(digits := found[1] + found[2])
+    return found[0] if safe == digits else safe
 
 
 def _read(name: str, end: str, data: bytes) -> dict[str, str]:
