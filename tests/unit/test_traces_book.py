@@ -94,6 +94,16 @@ async def test_counts_are_written_also_where_nothing_else_is(path: Path) -> None
     assert (archive.let_go, (await archive_in(path)).let_go) == (1, 1)
 
 
+async def test_where_nothing_has_come_nothing_is_written(path: Path) -> None:
+    archive = await archive_in(path)
+    await archive.take(await paid(1))
+    await archive._write()
+    so_far = archive._book._file.total_changes
+    await archive._write()
+    assert archive._book._file.total_changes == so_far > 0
+    await archive.close()
+
+
 async def test_what_is_let_go_is_deleted(path: Path) -> None:
     archive = await archive_in(path, kept=2)
     for trace in range(1, 6):
