@@ -126,7 +126,7 @@ class Listener:
             self._updates[entry.trace_id] = entry if matches else None
         elif matches:
             self._lines[entry.trace_id] = entry
-            if len(self._lines) > MOST_LINES:
+            if len(self._lines) > (MOST_LINES if self._room else SHOWN):  # until it is told, it is the whole list
                 self._lines.popitem(last=False)
         self.wake()
 

@@ -145,3 +145,10 @@ async def test_the_first_lines_of_all_leave_room_for_a_whole_message(archive: Ar
     assert len(listener.take(NOW_S).lines) == MOST_LINES
     await archive.take(recorded([200]))
     assert not listener.take(NOW_S).lines
+
+
+async def test_the_whole_list_loses_no_line_to_what_comes_before_it_is_told(archive: Archive) -> None:
+    await archive.take(recorded(range(1, SHOWN - 4)))
+    listener = listening(archive)
+    await archive.take(recorded(range(SHOWN - 4, SHOWN + 6)))
+    assert lines(listener.take(NOW_S)) == list(range(SHOWN + 5, 5, -1))
