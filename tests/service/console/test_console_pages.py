@@ -90,6 +90,17 @@ async def test_before_the_first_payment_the_list_says_how_to_make_one(
     assert "cardnet pay --card approved --amount 12.40" in page and "cardnet trigger wrong-merchant" in page
 
 
+async def test_where_nothing_is_kept_of_a_filter_is_spoken_only_to_who_has_one(
+    alone: tuple[Archive, httpx.AsyncClient],
+) -> None:
+    archive, browser = alone
+    archive.seen = 3  # as after a restart whose file has the counts alone
+    plain, filtered = [(await browser.get(path)).text for path in ("/", "/?code=51")]
+    assert all('id="unmatched">' in page and 'id="empty" hidden' in page for page in (plain, filtered))
+    assert "No authorisation is kept" in plain and "Clear the filter" not in plain
+    assert "Clear the filter" in filtered and "is kept" not in filtered
+
+
 async def test_one_authorisation_says_which_step_refused_and_on_what(
     browser: httpx.AsyncClient, wrong_merchant: Trace
 ) -> None:
