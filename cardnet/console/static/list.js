@@ -1,5 +1,7 @@
 // The list, kept up to date: new lines above, counts always exact, and nothing moves under a pointer or a focus.
 
+import "./keys.js";
+
 const MOST = 200;
 const MOST_LIT = 4; // new lines that light up; where more come at once, nobody needs to be told that something moves
 const LIT_MS = 1_200; // without a fade, for which the page would be drawn again sixty times a second
@@ -233,42 +235,6 @@ function mayCompare() {
 }
 lines.addEventListener("change", mayCompare);
 
-function select(row) {
-  row?.querySelector("th a").focus();
-}
-
-function move(by) {
-  const here = document.activeElement.closest?.("#lines tbody tr");
-  const next = by > 0 ? here?.nextElementSibling : here?.previousElementSibling;
-  select(here ? next : body.rows[0]);
-}
-
-function press(key) {
-  const here = document.activeElement.closest?.("#lines tbody tr");
-  if (key === "j" || (key === "ArrowDown" && here)) return move(1);
-  if (key === "k" || (key === "ArrowUp" && here)) return move(-1);
-  if (key === "/") return document.querySelector("#filter select").form.elements.merchant.focus();
-  if (key === "c" && here) return here.querySelector("input").click();
-  if (key === "Escape" && here) return document.activeElement.blur();
-  return false;
-}
-
-// Who speaks to a computer would press letters by mistake: WCAG 2.1.4 wants that they can be turned off.
-const letters = document.querySelector("#letters");
-try {
-  letters.checked = localStorage.getItem("keys") !== "off";
-  letters.addEventListener("change", () => localStorage.setItem("keys", letters.checked ? "on" : "off"));
-} catch {
-  // A browser that may keep nothing: they are off for as long as the page is open.
-}
-
-addEventListener("keydown", (event) => {
-  if (!letters.checked && event.key.length === 1) return;
-  const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea, [contenteditable]");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (press(event.key) !== false) event.preventDefault();
-});
-
 let last = "";
 setInterval(() => {
   const said = [...document.querySelectorAll("#counts > div")].map((one) => `${one.children[1].textContent} ${one.children[0].textContent}`);
@@ -278,7 +244,6 @@ setInterval(() => {
 }, SPEAK_EVERY_MS);
 
 document.querySelector("#live").hidden = false;
-document.querySelector("#keys").hidden = false;
 mayCompare();
 tell();
 listen();
