@@ -47,6 +47,35 @@ async def test_who_comes_back_to_a_page_finds_every_line_as_it_is_by_now(
         await expect(page.locator("tbody tr")).to_have_count(59)
 
 
+NOTE_WHAT_CHANGES = """() => {
+    window.changed = [];
+    const rows = (nodes) => [...nodes].map((node) => node.dataset?.id).filter(Boolean);
+    const note = (change) => changed.push(...rows(change.addedNodes), ...rows(change.removedNodes));
+    const observer = new MutationObserver((changes) => changes.forEach(note));
+    const begin = () => observer.observe(document.querySelector("#lines tbody"), { childList: true });
+    document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") begin() });
+}"""
+
+
+async def test_lines_that_were_loaded_with_the_page_stay_as_they_are_when_it_connects_and_when_it_does_again(
+    person: Person, address: str
+) -> None:
+    archive, page, shop = Archive(), person.page, "Bücher & <Söhne> 'Co' \""
+    await archive.take(recorded([1, 2], code=""))
+    await archive.take(recorded([3, 4], merchant=shop))
+    async with console_at(archive, address) as origin:
+        await page.add_init_script(f"({NOTE_WHAT_CHANGES})()")
+        await page.goto(origin)
+        for number in (5, 6):
+            await expect(page.locator("#state")).to_have_text("live")
+            await archive.take(recorded([number]))
+            await expect(page.locator("tbody tr").first).to_have_attribute("data-id", trace_id(number))
+            await page.evaluate('for (const name of ["pagehide", "pageshow"]) dispatchEvent(new Event(name))')
+        await archive.take(recorded([7]))
+        await expect(page.locator("tbody tr").first).to_have_attribute("data-id", trace_id(7))
+        assert await page.evaluate("window.changed") == [trace_id(number) for number in (5, 6, 7)]
+
+
 async def test_a_console_of_which_nothing_is_heard_is_asked_again(person: Person, address: str) -> None:
     page = person.page
     async with console_at(Archive(), address) as origin:

@@ -21,6 +21,15 @@ NOTE_WHAT_LIGHTS = """() => {
 }"""
 
 
+NOTE_WHAT_CHANGES = """() => {
+    window.changed = [];
+    const name = (node) => node.dataset?.id ?? node.nodeName;
+    const note = (change) => changed.push(...[...change.addedNodes, ...change.removedNodes].map(name));
+    new MutationObserver((changes) => changes.forEach(note)).observe(
+        document.querySelector("#lines tbody"), { childList: true, subtree: true }
+    );
+}"""
+
 @asynccontextmanager
 async def told(person: Person, address: str, *messages: str) -> AsyncIterator[list[str]]:
     """A page that is told these, each whenever it asks again; more may be added."""
@@ -118,6 +127,29 @@ async def test_a_whole_list_takes_the_old_one_s_place_in_its_own_order_and_what_
         messages.append(as_told([53], 1, 53))
         await seen(page, 53)
         await expect(page.locator("#shown")).to_have_text("7 listed.")
+
+
+async def test_of_a_whole_list_only_what_differs_touches_the_page(person: Person, address: str) -> None:
+    page, whole = person.page, "The newest 4 of 4 kept."
+    async with told(person, address, as_told([4, 3, 2, 1], 4, 4)) as messages:
+        await seen(page, 4)
+        await page.locator("tbody tr").nth(1).get_by_role("checkbox").check()
+        await page.keyboard.press("Escape")
+        await page.locator("h1").hover()
+        await expect(page.locator("tbody [class=fresh]")).to_have_count(0)
+        await page.evaluate(NOTE_WHAT_CHANGES)
+        messages.append(as_told([4, 3, 2, 1], 0, 5, whole=whole))
+        await seen(page, 5)
+        assert await page.evaluate("window.changed") == []
+        messages.append(as_told([6, 4, 2, 3, 1], 1, 6, whole=whole))
+        await seen(page, 6)
+        assert set(await page.evaluate("window.changed")) == {trace_id(6), trace_id(2)}, "the new one and the moved one"
+        await page.evaluate("() => { window.changed = [] }")
+        messages.append(as_told([6, 4, 2, 3, 1], 1, 7, whole=whole).replace(">first<", ">then<", 1))
+        await seen(page, 7)
+        assert await page.evaluate("window.changed") == [trace_id(6), trace_id(6)], "put in the old one's place"
+        assert await listed(page) == [(6, "then"), *((number, "first") for number in (4, 2, 3, 1))]
+        await expect(page.locator("tr:has(:checked)")).to_have_attribute("data-id", trace_id(3))
 
 
 async def test_while_the_list_is_held_no_whole_one_takes_its_place_and_then_it_is_asked_for_again(

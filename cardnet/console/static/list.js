@@ -69,7 +69,7 @@ function change(updates) {
 
 function light(fresh) {
   for (const row of fresh) row.classList.add("fresh");
-  setTimeout(() => { for (const row of fresh) row.classList.remove("fresh"); }, LIT_MS);
+  setTimeout(() => { for (const row of fresh) row.removeAttribute("class"); }, LIT_MS);
 }
 
 function trim() {
@@ -102,16 +102,31 @@ function show(came, updates, matched) {
   uncover();
 }
 
+// The row as it stands, where it says the same: whoever reads, touches or has found it loses nothing.
+function kept(row) {
+  const before = rowOf(row.dataset.id);
+  before?.removeAttribute("class"); // one that is lit says nothing else
+  if (before?.isEqualNode(row)) return before;
+  if (before) replaced(before, row);
+  return row;
+}
+
+// Has these rows and no others, in this order, and moves none that stands right.
+function arrange(rows) {
+  const wanted = new Set(rows);
+  for (const row of [...body.rows]) if (!wanted.has(row)) row.remove();
+  let next = body.rows[0];
+  for (const row of rows) {
+    if (row === next) next = row.nextElementSibling;
+    else body.insertBefore(row, next ?? null);
+  }
+}
+
 // The list as a page has it that is loaded now; what is marked stays.
 function renew(came, sentence) {
-  const fresh = made(came);
-  for (const box of body.querySelectorAll("input:checked")) {
-    const row = box.closest("tr");
-    const again = [...fresh.children].find((one) => one.dataset.id === row.dataset.id);
-    if (again) again.querySelector("input").checked = true;
-    else fresh.append(row);
-  }
-  body.replaceChildren(fresh);
+  const rows = new Set([...made(came).children].map(kept));
+  for (const box of body.querySelectorAll("input:checked")) rows.add(box.closest("tr"));
+  arrange([...rows]);
   left = 0;
   write(shown, sentence);
   uncover();
