@@ -87,7 +87,9 @@ async def test_a_console_of_which_nothing_is_heard_is_asked_again(person: Person
         await expect(page.locator("#state")).to_have_text("live")
 
 
-async def test_who_goes_back_finds_no_other_line_marked_than_they_had_marked(person: Person, address: str) -> None:
+async def test_who_goes_back_finds_the_line_marked_that_they_had_marked_and_no_other(
+    person: Person, address: str
+) -> None:
     archive, page = Archive(), person.page
     await archive.take(recorded([1, 2]))
     async with console_at(archive, address) as origin:
@@ -97,4 +99,9 @@ async def test_who_goes_back_finds_no_other_line_marked_than_they_had_marked(per
         await archive.take(recorded([3]))
         await page.go_back()
         await expect(page.locator("tbody tr")).to_have_count(3)
-        await expect(page.locator(f'tr:has(:checked):not([data-id="{trace_id(2)}"])')).to_have_count(0)
+        await expect(page.get_by_role("button", name="Compare: mark one more")).to_be_visible()
+        await expect(page.locator("tr:has(:checked)")).to_have_count(1)
+        await expect(page.locator("tr:has(:checked)")).to_have_attribute("data-id", trace_id(2))
+        await page.goto(f"{origin}/?outcome=approved")
+        await expect(page.locator("#state")).to_have_text("live")
+        await expect(page.locator("tr:has(:checked)")).to_have_count(0)

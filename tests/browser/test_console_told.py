@@ -30,6 +30,7 @@ NOTE_WHAT_CHANGES = """() => {
     );
 }"""
 
+
 @asynccontextmanager
 async def told(person: Person, address: str, *messages: str) -> AsyncIterator[list[str]]:
     """A page that is told these, each whenever it asks again; more may be added."""

@@ -248,7 +248,14 @@ function mayCompare() {
   compare.disabled = marked !== 2;
   write(compare, marked === 1 ? "Compare: mark one more" : marked > 2 ? "Compare: mark two only" : "Compare two marked");
 }
-lines.addEventListener("change", mayCompare);
+
+// What is marked is kept with this visit to the page: who goes on to a line and back finds it marked.
+lines.addEventListener("change", () => {
+  const marked = [...body.querySelectorAll("input:checked")].map((box) => box.closest("tr").dataset.id);
+  history.replaceState({ marked }, "");
+  mayCompare();
+});
+for (const row of (history.state?.marked ?? []).map(rowOf)) if (row) row.querySelector("input").checked = true;
 
 let last = "";
 setInterval(() => {
