@@ -1,9 +1,11 @@
 """Whoever comes back to the list, or whose console does, finds it as it is by now."""
 
+import asyncio
+
 import pytest
 from bare_console import console_at
 from person import Person
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from told import recorded, trace_id
 from waiting import until
 
@@ -47,6 +49,65 @@ async def test_who_comes_back_to_a_page_finds_every_line_as_it_is_by_now(
         await expect(page.locator("tbody tr")).to_have_count(59)
 
 
+AWAY_AND_BACK = 'for (const name of ["pagehide", "pageshow"]) dispatchEvent(new Event(name))'
+
+NOTE_WHAT_IS_SAID = """() => {
+    window.said = [];
+    for (const place of document.querySelectorAll("#state, #spoken")) {
+        new MutationObserver(() => said.push(place.textContent)).observe(place, { childList: true });
+    }
+}"""
+
+
+async def test_a_connection_that_is_lost_and_found_is_told_to_who_cannot_see_it_and_its_counts_are_not_each(
+    person: Person, address: str
+) -> None:
+    archive, page = Archive(), person.page
+    state, spoken = page.locator("#state"), page.get_by_role("status")
+    async with console_at(archive, address) as origin:
+        await page.clock.install(time=0)
+        await page.clock.pause_at(1_000)
+        await page.goto(origin)
+        await expect(state).to_have_text("live")
+        await expect(spoken).to_be_empty()
+    await expect(spoken).to_have_text("not connected, trying again")
+    async with console_at(archive, address):
+        await expect(spoken).to_have_text("live again")
+        await page.evaluate(NOTE_WHAT_IS_SAID)
+        await archive.take(recorded(range(1, 6)))
+        await expect(page.locator('[data-count="seen"]')).to_have_text("5")
+        assert await page.evaluate("window.said") == []
+
+
+async def test_who_comes_back_is_told_that_the_page_connects_only_where_that_takes_long(
+    person: Person, address: str
+) -> None:
+    archive, page, goes_on = Archive(), person.page, asyncio.Event()
+    state = page.locator("#state")
+
+    async def hangs(route: Route) -> None:
+        await goes_on.wait()
+        await route.continue_()
+
+    async with console_at(archive, address) as origin:
+        await page.clock.install(time=0)
+        await page.clock.pause_at(1_000)
+        await page.goto(origin)
+        await expect(state).to_have_text("live")
+        await page.evaluate(NOTE_WHAT_IS_SAID)
+        await page.evaluate(AWAY_AND_BACK)
+        await archive.take(recorded([1]))
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        assert await page.evaluate("window.said") == []
+        await page.route("**/events*", hangs)
+        await page.evaluate(AWAY_AND_BACK)
+        await page.clock.run_for(1_000)
+        await expect(state).to_have_text("connecting")
+        goes_on.set()
+        await expect(state).to_have_text("live")
+        assert await page.evaluate("window.said") == ["connecting", "live"]
+
+
 NOTE_WHAT_CHANGES = """() => {
     window.changed = [];
     const rows = (nodes) => [...nodes].map((node) => node.dataset?.id).filter(Boolean);
@@ -70,7 +131,7 @@ async def test_lines_that_were_loaded_with_the_page_stay_as_they_are_when_it_con
             await expect(page.locator("#state")).to_have_text("live")
             await archive.take(recorded([number]))
             await expect(page.locator("tbody tr").first).to_have_attribute("data-id", trace_id(number))
-            await page.evaluate('for (const name of ["pagehide", "pageshow"]) dispatchEvent(new Event(name))')
+            await page.evaluate(AWAY_AND_BACK)
         await archive.take(recorded([7]))
         await expect(page.locator("tbody tr").first).to_have_attribute("data-id", trace_id(7))
         assert await page.evaluate("window.changed") == [trace_id(number) for number in (5, 6, 7)]

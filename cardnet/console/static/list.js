@@ -7,6 +7,7 @@ const MOST_LIT = 4; // new lines that light up; where more come at once, nobody 
 const LIT_MS = 1_200; // without a fade, for which the page would be drawn again sixty times a second
 const SPEAK_EVERY_MS = 10_000;
 const AGAIN_MS = 3_000;
+const SOON_MS = 500; // who comes back to a console that answers sees nothing of a new connection
 const SILENT_MS = 35_000; // something is said every fifteen seconds at the least, unless the console hangs or the line is cut
 
 const lines = document.querySelector("#lines");
@@ -30,15 +31,25 @@ let seen = Number(document.querySelector("[data-count=seen]").textContent.replac
 let total = seen;
 let stream = null;
 let silence = 0;
-let connected = false;
+let opening = 0;
+let link = "connecting"; // or "live", or "lost"
 
+const LOST = "not connected, trying again";
 const isHeld = () => held.button || held.pointer || held.focus;
 
 function tell() {
-  state.className = isHeld() ? "held" : connected ? "on" : "";
+  state.className = isHeld() ? "held" : link === "live" ? "on" : "";
   const fresh = unseen ? `, ${written.format(unseen)} new` : "";
-  write(state, isHeld() ? `paused${fresh}` : connected ? "live" : "not connected, trying again");
+  write(state, isHeld() ? `paused${fresh}` : link === "lost" ? LOST : link);
   write(hold, isHeld() ? "Go on" : "Pause");
+}
+
+// Who cannot see the page hears of a connection that is lost or found again, once each.
+function become(now) {
+  if (now !== link && now === "lost") write(spoken, LOST);
+  if (now === "live" && link === "lost") write(spoken, "live again");
+  link = now;
+  tell();
 }
 
 function write(place, text) {
@@ -194,11 +205,11 @@ function listen() {
   query.set("after", seen);
   hear();
   stream = new EventSource(`/events?${query}`);
-  stream.addEventListener("open", () => { connected = true; tell(); });
+  opening = setTimeout(() => { if (link === "live") become("connecting"); }, SOON_MS);
+  stream.addEventListener("open", () => { clearTimeout(opening); become("live"); });
   stream.addEventListener("news", (event) => take(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
-    connected = false;
-    tell();
+    become("lost");
     if (stream?.readyState !== EventSource.CLOSED) return; // otherwise the browser tries again by itself
     stop();
     setTimeout(listen, AGAIN_MS);
@@ -207,6 +218,7 @@ function listen() {
 
 function stop() {
   clearTimeout(silence);
+  clearTimeout(opening);
   stream?.close();
   stream = null;
 }
@@ -214,8 +226,7 @@ function stop() {
 function hear() {
   clearTimeout(silence);
   silence = setTimeout(() => {
-    connected = false;
-    tell();
+    become("lost");
     stop();
     listen();
   }, SILENT_MS);
