@@ -28,6 +28,9 @@ LINES_PER_S = 10
 HANDFUL = 5
 """Lines that are told together while more come than are told: each time, a page has to move its whole list."""
 
+MOST_ROWS = 200
+"""Lines of the whole list for a page that says it lists more than one that is loaded does. It keeps no more itself."""
+
 MOST_KNOWN = 1_000
 """Lines of which a page is told what becomes of them: the newest. It keeps fewer itself, unless they are marked."""
 
@@ -71,7 +74,9 @@ def routes(archive: Archive, pages: Pages, closing: asyncio.Event) -> list[Route
             await listener.news(AT_LEAST_EVERY_S)
 
     async def events(request: Request) -> Response:
-        listener = Listener(archive, Filter.parse(request.url.query), _known_to(request))
+        rows = _number(request.query_params.get("rows", "")) or 0
+        many = min(max(SHOWN, rows), MOST_ROWS)
+        listener = Listener(archive, Filter.parse(request.url.query), _known_to(request), many)
         if len(listening) >= MOST_LISTENERS:
             return problem(503, f"{MOST_LISTENERS} pages are told of news already: close one")
         if request.method == "HEAD":
@@ -99,14 +104,15 @@ class News(NamedTuple):
 class Listener:
     """Somebody who looks at the list: what matched since it was last told, and the newest lines of it."""
 
-    def __init__(self, archive: Archive, wanted: Filter, known: int | None) -> None:
+    def __init__(self, archive: Archive, wanted: Filter, known: int | None, many: int = SHOWN) -> None:
         """Begins with the whole list: what changed while the page was loading, or away, it was told of by nobody.
 
         known: how many authorisations there were when the page was last told; what came since is counted, too.
+        many: lines of the whole list.
         """
-        self.wanted = wanted
+        self.wanted, self._many = wanted, many
         self._archive, self._seen = archive, archive.seen
-        self._lines = OrderedDict((entry.trace_id, entry) for entry in reversed(archive.entries(wanted, SHOWN)))
+        self._lines = OrderedDict((entry.trace_id, entry) for entry in reversed(archive.entries(wanted, many)))
         self._known: OrderedDict[str, None] = OrderedDict()
         self._updates: dict[str, Entry | None] = {}
         self._taken = archive.seen
@@ -126,7 +132,7 @@ class Listener:
             self._updates[entry.trace_id] = entry if matches else None
         elif matches:
             self._lines[entry.trace_id] = entry
-            if len(self._lines) > (MOST_LINES if self._room else SHOWN):  # until it is told, it is the whole list
+            if len(self._lines) > (MOST_LINES if self._room else self._many):  # until it is told, it is the whole list
                 self._lines.popitem(last=False)
         self.wake()
 
@@ -137,7 +143,7 @@ class Listener:
         is told. now_s: the time by any clock that does not go back.
         """
         whole = self._room is None
-        room = self._room.take(len(self._lines), now_s) if self._room else SHOWN
+        room = self._room.take(len(self._lines), now_s) if self._room else self._many
         self._room = self._room or Room()
         updates, self._updates = self._updates, {}
         if self._lines and not room:
@@ -224,8 +230,11 @@ class _Stream(StreamingResponse):
 
 def _known_to(request: Request) -> int | None:
     """How many authorisations the page knows of: the browser's own word, where it connects again by itself."""
-    told = request.headers.get("last-event-id") or request.query_params.get("after", "")
-    return int(told) if told.isascii() and told.isdigit() and len(told) <= 15 else None
+    return _number(request.headers.get("last-event-id") or request.query_params.get("after", ""))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
 def _since(known: int, archive: Archive) -> int:

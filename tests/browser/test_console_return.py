@@ -166,3 +166,28 @@ async def test_who_goes_back_finds_the_line_marked_that_they_had_marked_and_no_o
         await page.goto(f"{origin}/?outcome=approved")
         await expect(page.locator("#state")).to_have_text("live")
         await expect(page.locator("tr:has(:checked)")).to_have_count(0)
+
+
+async def test_a_list_that_has_grown_is_no_shorter_for_who_comes_back_or_whose_console_does(
+    person: Person, address: str
+) -> None:
+    archive, page = Archive(), person.page
+    rows, state = page.locator("tbody tr"), page.locator("#state")
+    await archive.take(recorded(range(1, 101)))
+    async with console_at(archive, address) as origin:
+        await page.goto(origin)
+        await expect(state).to_have_text("live")
+        for numbers in ([101], range(102, 116)):  # the first may be told with the whole list still
+            await archive.take(recorded(numbers))
+            await expect(rows.first).to_have_attribute("data-id", trace_id(numbers[-1]))
+        assert (grown := await rows.count()) >= 114
+    await expect(state).to_have_text("not connected, trying again")
+    await archive.take(recorded([116]))
+    async with console_at(archive, address):
+        await expect(rows.first).to_have_attribute("data-id", trace_id(116))
+        await expect(rows).to_have_count(grown)
+        await expect(state).to_have_text("live")
+        await page.evaluate(AWAY_AND_BACK)
+        await archive.take(recorded([117]))
+        await expect(rows.first).to_have_attribute("data-id", trace_id(117))
+        assert await rows.count() >= grown

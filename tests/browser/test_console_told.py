@@ -202,4 +202,4 @@ async def test_who_comes_back_says_up_to_where_lines_were_told_and_not_what_is_c
         await seen(person.page, 500)
         async with person.page.expect_request(is_asked) as asked:
             await person.page.evaluate('for (const name of ["pagehide", "pageshow"]) dispatchEvent(new Event(name))')
-        assert urlsplit((await asked.value).url).query == "after=20"
+        assert urlsplit((await asked.value).url).query == "rows=1&after=20"

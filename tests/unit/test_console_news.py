@@ -163,6 +163,17 @@ async def test_of_a_long_list_the_newest_are_told_and_how_many_there_are(
     assert first["whole"] == "The newest 100 of 200 kept that match."
 
 
+@pytest.mark.parametrize(("rows", "many"), [("150", 150), ("1000", 200), ("3", SHOWN), ("", SHOWN), ("-1", SHOWN)])
+async def test_a_page_that_lists_more_is_told_as_many_again(
+    archive: Archive, browser: httpx.AsyncClient, rows: str, many: int
+) -> None:
+    await archive.take(recorded(range(1, 301)))
+    async with listening(browser, f"rows={rows}") as messages:
+        first = await anext(messages)
+    assert [line["id"] for line in first["lines"]] == [trace_id(number) for number in range(300, 300 - many, -1)]
+    assert first["whole"] == f"The newest {many} of 300 kept."
+
+
 @pytest.mark.parametrize(
     ("query", "header", "matched"),
     [

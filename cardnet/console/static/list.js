@@ -2,6 +2,7 @@
 
 import "./keys.js";
 
+const FIRST = 100; // rows of a page that is loaded
 const MOST = 200;
 const MOST_LIT = 4; // new lines that light up; where more come at once, nobody needs to be told that something moves
 const LIT_MS = 1_200; // without a fade, for which the page would be drawn again sixty times a second
@@ -201,7 +202,8 @@ function release() {
 
 function listen() {
   if (stream || document.hidden) return;
-  const query = new URLSearchParams(location.search);
+  const [query, rows] = [new URLSearchParams(location.search), body.rows.length];
+  query.set("rows", rows);
   query.set("after", seen);
   hear();
   stream = new EventSource(`/events?${query}`);
@@ -210,7 +212,8 @@ function listen() {
   stream.addEventListener("news", (event) => take(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
     become("lost");
-    if (stream?.readyState !== EventSource.CLOSED) return; // otherwise the browser tries again by itself
+    const asks = stream?.readyState !== EventSource.CLOSED; // the browser, again and by itself: for as many rows as then
+    if (asks && body.rows.length <= Math.max(rows, FIRST)) return;
     stop();
     setTimeout(listen, AGAIN_MS);
   });
