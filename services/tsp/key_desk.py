@@ -19,7 +19,7 @@ class KeyDesk:
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: Call) -> pb.ListKeysResponse:
         """Every key that there is or was, never what it is."""
-        return pb.ListKeysResponse(keys=map(_message, self._office.keys))
+        return pb.ListKeysResponse(keys=map(_message, await self._office.keys()))
 
     async def RotateKey(self, request: pb.RotateKeyRequest, call: Call) -> AsyncIterator[pb.RotationProgress]:
         """Replace a key and say how far it is."""

@@ -52,9 +52,10 @@ class KeyOffice:
         self._busy = False
         self._restoration: Restoration | None = None
 
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """Every key that there is or was. Unavailable while the vault is sealed."""
+    async def keys(self) -> tuple[Key, ...]:
+        """Every key that there is or was, whichever instance made it. Unavailable while the vault is sealed."""
+        await (self._instances.tell() if self._busy else self._opening.keep_up())
+        await self._keys.card_key()  # the first one may still be in the making
         return self._keys.keyring.keys
 
     def also(self, reseal: Callable[[], Awaitable[None]]) -> None:
@@ -110,7 +111,8 @@ class KeyOffice:
                 await self._opening.rewrap(kek)
                 await self._instances.spread()
                 await self._done("rotate", purpose.name)
-                yield Progress(len(self.keys), len(self.keys), self._keys.keyring.primary(purpose))
+                ring = self._keys.keyring
+                yield Progress(len(ring.keys), len(ring.keys), ring.primary(purpose))
                 return
             last = Progress(0, 0)
             async for progress in self._rotation.rotate(purpose):

@@ -116,6 +116,13 @@ async def test_one_that_has_no_way_to_the_new_key_is_sealed_until_it_is_brought(
         assert await told_by_hand.office.unseal(OTHER_KEK) == "00"
 
 
+async def test_whichever_is_asked_for_the_keys_tells_of_the_others_too(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    for purpose, kek in ((Purpose.ENCRYPTION, OTHER_KEK), (Purpose.DATA, b"")):
+        await one.rotate(purpose, kek)
+        assert await other.office.keys() == await one.office.keys()
+
+
 @pytest.mark.parametrize("purpose", [Purpose.DATA, Purpose.TOKEN_INDEX, Purpose.PAN_INDEX, Purpose.HISTORY])
 async def test_one_that_stood_still_during_a_rotation_looks_before_it_uses_a_key(
     pair: tuple[Process, Process], purpose: Purpose

@@ -125,7 +125,7 @@ class Process:
         self.clock.advance(by)
 
     def _of(self, purpose: Purpose) -> Sequence[Key]:
-        return [key for key in self.office.keys if key.purpose is purpose]
+        return [key for key in self.keys.keyring.keys if key.purpose is purpose]
 
 
 def pans(count: int) -> list[Pan]:
