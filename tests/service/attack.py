@@ -1,6 +1,7 @@
 """What attackers need: every method with who may call it, raw bytes to send, and all that comes back."""
 
 import importlib
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,13 @@ from cardnet.identity import COLLECTOR, Door, door_of
 from cardnet.status import DETAILS_KEY, status_of
 from cardnet.store import Store
 from cardnet.testing import LocalNetwork
+
+
+LONG_S = 25.0
+"""How long an answer may take: near the longest that a call may wait, for no outcome here is one of time."""
+
+_PEER = re.compile(r"\bipv4:127\.0\.0\.1:[0-9]+")
+"""Where gRPC says whom it asked. The port is any: it may be the very digits that must not be shown."""
 
 
 class Method(NamedTuple):
@@ -111,7 +119,7 @@ async def over_the_wire(
     data: bytes,
     *,
     metadata: Mapping[str, str | bytes] | None = None,
-    timeout_s: float | None = 5.0,
+    timeout_s: float | None = LONG_S,
     **options: Any,
 ) -> Outcome:
     """Send bytes to a method over gRPC, as one who may call it; a stream is taken to its end."""
@@ -126,7 +134,7 @@ async def through(
     data: bytes,
     *,
     metadata: Mapping[str, str | bytes] | None = None,
-    timeout_s: float | None = 5.0,
+    timeout_s: float | None = LONG_S,
     **options: Any,
 ) -> Outcome:
     """Send bytes to a method on a channel that is open."""
@@ -141,7 +149,7 @@ async def through(
     return Outcome("OK", shown=repr([method.response.FromString(answer) for answer in answers]))
 
 
-async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: float = 5.0) -> Outcome:
+async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: float = LONG_S) -> Outcome:
     """Send bytes to a method of a network in this process, as one who may call it."""
     method = BY_PATH[path]
     if method.home == "collector":  # it listens outside alone
@@ -163,7 +171,7 @@ def _outcome(code: str, sentence: str, details: bytes | None, seen: str) -> Outc
     for detail in status.details:
         detail.Unpack(info) or detail.Unpack(bad)
     violations = tuple((violation.field, violation.description) for violation in bad.field_violations)
-    shown = "\n".join((seen, sentence, str(status), str(info), str(bad), repr(details)))
+    shown = "\n".join((_PEER.sub("a service", seen), sentence, str(status), str(info), str(bad), repr(details)))
     return Outcome(code, sentence, info.reason, violations, shown)
 
 

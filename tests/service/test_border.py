@@ -14,7 +14,7 @@ from patience import patient
 
 from cardnet.border import Border
 from cardnet.env import Env
-from cardnet.errors import Fault
+from cardnet.errors import Fault, Malformed
 from cardnet.identity import Door
 from cardnet.recorder import Recorder
 from cardnet.testing import LocalNetwork
@@ -41,11 +41,20 @@ ONCE, STREAMS = [method for method in METHODS if not method.streams], [method fo
 @pytest.mark.parametrize("method", ONCE, ids=lambda method: method.path)
 async def test_a_call_needs_a_deadline_of_at_most_thirty_seconds(network, method):
     data = good(method.request).SerializeToString()
-    for timeout_s, reason in ((None, "DEADLINE_REQUIRED"), (31.5, "DEADLINE_TOO_LONG"), (86_400, "DEADLINE_TOO_LONG")):
+    # Of a deadline is gone, when it arrives, what the connection took to come about.
+    for timeout_s, reason in ((None, "DEADLINE_REQUIRED"), (300, "DEADLINE_TOO_LONG"), (86_400, "DEADLINE_TOO_LONG")):
         outcome = await over_the_wire(network, method.path, data, timeout_s=timeout_s)
         assert (outcome.code, outcome.reason) == ("INVALID_ARGUMENT", reason)
         assert "30 s" in outcome.sentence
     assert (await over_the_wire(network, method.path, b"\xff", timeout_s=30)).reason == "UNREADABLE_MESSAGE"
+
+
+async def test_a_deadline_of_a_second_more_is_let_pass_and_a_longer_one_is_not():
+    border = border_before(Clumsy())
+    for timeout_s, reason in ((31.0, "UNREADABLE_MESSAGE"), (31.5, "DEADLINE_TOO_LONG")):
+        with pytest.raises(Malformed) as told:
+            await border.answer(CHECKOUT, b"\xff", "cardholder", {}, timeout_s)
+        assert told.value.reason == reason
 
 
 @pytest.mark.parametrize("method", STREAMS, ids=lambda method: method.path)

@@ -5,7 +5,7 @@ The draws are the same every time (`derandomize`), so that a failure here is one
 
 import pytest
 import pytest_asyncio
-from attack import BY_PATH, METHODS, inside, over_the_wire
+from attack import BY_PATH, LONG_S, METHODS, inside, over_the_wire
 from bad_input import BAD, PAN, REAL_LOOKING, good, leave_out, places, put
 from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import HealthCheck, given, settings
@@ -59,7 +59,7 @@ async def network():
 
 
 def patience_s(path: str) -> float:
-    return 0.25 if path in WAITS else 5.0
+    return 0.25 if path in WAITS else LONG_S
 
 
 def ordinary(path: str) -> set[str]:

@@ -33,7 +33,7 @@ async def network() -> AsyncIterator[LocalNetwork]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def traces(network: LocalNetwork) -> AsyncIterator[TracesStub]:
     link = GrpcLink("collector", network.collector_address, network.presented("cardholder"))
-    channel = Channel(link, Env.of("test"), timeout_s=10)
+    channel = Channel(link, Env.of("test"), timeout_s=25)
     yield TracesStub(channel)
     await channel.close()
 

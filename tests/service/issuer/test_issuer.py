@@ -63,7 +63,7 @@ async def test_the_same_purchase_32_times_at_once_takes_one_hold_and_gets_the_sa
     data = purchase(pan, 100).SerializeToString()
 
     answers = await asyncio.gather(
-        *(bank.link.call("/cardnet.cde.v1.Issuer/Authorise", data, {}, 5) for _ in range(32))
+        *(bank.link.call("/cardnet.cde.v1.Issuer/Authorise", data, {}, 25) for _ in range(32))
     )
 
     assert len(set(answers)) == 1
