@@ -88,7 +88,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
 def _version(path: Path) -> str | None:
     """The version of a server; None if it is too old or does not run here."""
     try:
-        shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=True).stdout
+        shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     match = _VERSION.search(shown)
