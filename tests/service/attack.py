@@ -19,7 +19,6 @@ from cardnet.status import DETAILS_KEY, status_of
 from cardnet.store import Store
 from cardnet.testing import LocalNetwork
 
-
 LONG_S = 25.0
 """How long an answer may take: near the longest that a call may wait, for no outcome here is one of time."""
 
