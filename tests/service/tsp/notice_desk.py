@@ -27,7 +27,7 @@ class Between(Store):
     """A store that has something else done before each command: given the command's number, from 0 on."""
 
     def __init__(self, url: str, before: Callable[[int], Awaitable[None]], after: Any = None) -> None:
-        super().__init__(url, *LIBRARIES, owner="tsp")
+        super().__init__(url, *LIBRARIES, owner="tsp", timeout_s=STORE_TIMEOUT_S)
         self._number = count()
         self._before, self._after = before, after
 

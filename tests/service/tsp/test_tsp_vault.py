@@ -99,7 +99,7 @@ class Dying(Store):
     """A store whose service dies at its n-th question, before the store acts or after."""
 
     def __init__(self, url: str, survives: int, acts: bool) -> None:
-        super().__init__(url, *LIBRARIES, owner="tsp")
+        super().__init__(url, *LIBRARIES, owner="tsp", timeout_s=STORE_TIMEOUT_S)
         self._left = survives
         self._acts = acts
 
