@@ -94,7 +94,7 @@ async def test_who_loses_an_identifier_to_another_draws_the_next(tsp: Provider, 
     call, outstanding = tsp.service.store.call, [shop(1)]
 
     async def call_after_another(function: str, *rest: Any) -> Any:
-        if outstanding:
+        if outstanding and function == "tsp_claim":  # what tends the keys calls the store as well
             assert (await another(tsp).register(outstanding.pop())).token_requestor_id == NEXT
         return await call(function, *rest)
 
