@@ -34,6 +34,8 @@ from services.tsp.app import Config, build
 PAN, DEBIT, LATE = "9999000000000012", "9999100000000010", "9999000000000111"
 KEY = "000102030405060708090A0B0C0D0E0F"
 KEK = "4b" * 32
+ISSUER_TIMEOUT_S = 20.0
+"""More than the issuer here takes on a machine that stands still, and less than its callers wait."""
 ON_FILE, WITH_CRYPTOGRAM = "00000000001", "00000000002"
 OTHERS, ONE_TIME, RECURRING = "00000000003", "00000000004", "00000000005"
 UNKNOWN_TOKEN, UNKNOWN_REFERENCE = "9999400000000014", "0123456789abcdef" * 2
@@ -117,7 +119,7 @@ class Provider:
             redis_url=store.url("tsp"),
             store_timeout_s=STORE_TIMEOUT_S,
             issuer="",
-            **{"cryptogram_key": KEY, "kek": KEK, **settings},  # type: ignore[arg-type]
+            **{"issuer_timeout_s": ISSUER_TIMEOUT_S, "cryptogram_key": KEY, "kek": KEK, **settings},  # type: ignore[arg-type]
         )
         self.service = build(config, self.env, [], connect=lambda name, _: InProcessLink(name, issuer, "tsp"))
         self.requestor = TokenServiceStub(self._channel("merchant"))

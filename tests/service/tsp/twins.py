@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc.aio
 from patience import STORE_S
-from tsp_provider import Provider, TinyIssuer
+from tsp_provider import ISSUER_TIMEOUT_S, Provider, TinyIssuer
 from witness import Witness
 
 from cardnet.border import Border
@@ -70,6 +70,7 @@ class Twins:
                         "kek_file_create": "1",
                         "audit_file": str(folder / "tsp.audit"),
                         "store_timeout_s": STORE_S,
+                        "issuer_timeout_s": f"{ISSUER_TIMEOUT_S}",
                     }
                 },
             )
