@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from patience import TRACE_BEGINS_S, TRACE_S, patient
+from patience import AMPLE_S, TRACE_BEGINS_S, TRACE_S, patient
 from scratch import scratch
 from tap import Tap
 
-from cardnet.testing import LocalNetwork, remote
+from cardnet.testing import LocalNetwork, processes, remote
 from cardnet.testing import network as local
 from cardnet.traces import archive
 
@@ -42,9 +42,10 @@ def thrown_away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def traces_are_waited_for() -> Iterator[None]:
-    """On a machine that stands still, what a service recorded comes later than the kit waits for it."""
+    """On a machine that stands still, a service and what it recorded come later than the kit waits for them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archive, "BEGINS_WITHIN_S", TRACE_BEGINS_S)
+        patch.setattr(processes, "START_S", AMPLE_S)
         for kit in (local, remote):
             patch.setattr(kit, "TRACE_TIMEOUT_S", TRACE_S)
         yield

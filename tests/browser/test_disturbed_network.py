@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from chromium import Chromium
-from patience import AMPLE_S, STORE_S, patient
+from patience import AMPLE_S, patient
 from person import Person
 from playwright.async_api import Page, expect
 from test_pages import CONTRAST, NAMELESS
@@ -27,9 +27,8 @@ WIDTHS = (360, 1280)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def disturbed() -> AsyncIterator[LocalNetwork]:
-    """Five processes whose calls and lives are in the console's hands. A lost answer is not waited for too long."""
-    settings = patient({"network": {"issuer_timeout_s": "3", "store_timeout_s": STORE_S}})
-    async with LocalNetwork(faults=True, console=True, settings=settings) as network:
+    """Five processes whose calls and lives are in the console's hands."""
+    async with LocalNetwork(faults=True, console=True, settings=patient()) as network:
         yield network
 
 
@@ -124,7 +123,10 @@ async def test_a_token_is_suspended_resumed_and_deleted_on_a_page(disturbed: Loc
     card = await disturbed.save_card(account)
     page = visitor.page
     await page.goto(f"{disturbed.console_origin}/tokens")
-    await page.locator("tr", has_text=f"••••{account.pan[-4:]}").locator("th a").last.click()
+    row = page.locator("tr", has=page.locator(f'a[href="/tokens/{card.token_reference_id}"]'))
+    await expect(row).to_contain_text(f"••••{account.pan[-4:]}")
+    await row.locator("th a").click()
+    await page.wait_for_url("**/tokens/*")
     token = page.url
 
     async def pays() -> Code:

@@ -77,7 +77,7 @@ async def asked_as_cardnet_asks(at: At, address: str, folder: Path | str) -> Fau
     as_ = Identity(folder) if isinstance(folder, Path) else folder
     link = GrpcLink(at.service, address, as_)
     try:
-        await link.call(at.method, b"\xff", {}, 10)
+        await link.call(at.method, b"\xff", {}, 25)
     except Fault as fault:
         return fault
     finally:

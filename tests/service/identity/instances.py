@@ -8,6 +8,8 @@ import grpc
 import grpc.aio
 from mint import Folder
 
+from cardnet.testing.ports import Ports
+
 ATTEMPTS_BEFORE = "grpc-previous-rpc-attempts"
 
 
@@ -65,12 +67,12 @@ class Cutting:
         self._cut = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[Any] | None] = set()
-        self._port = 0
+        self._ports = Ports()  # kept, so that nobody else takes it before it listens again
+        self.address = self._ports.take()
+        self._port = int(self.address.rpartition(":")[2])
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-        self.address = f"127.0.0.1:{self._port}"
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._port, reuse_port=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -78,6 +80,7 @@ class Cutting:
         self.die()
         while self._carrying:  # one that was on its way to the instance has a connection that is to be closed, too
             await asyncio.wait([task for task in self._carrying if task])
+        self._ports.release()
 
     async def _last_comes_in(self) -> None:
         """Wait until whoever has knocked is let in: asyncio never closes what it accepts while it stops listening."""

@@ -51,7 +51,7 @@ class Command:
         await self.process.wait()
 
     async def line(self) -> str:
-        return (await asyncio.wait_for(self.process.stdout.readline(), 60)).decode()
+        return (await asyncio.wait_for(self.process.stdout.readline(), AMPLE_S)).decode()
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         self.process.send_signal(how)
@@ -248,7 +248,8 @@ class Receiver:
 
 
 @pytest.mark.parametrize("manner", ["takes", "refuses", "hangs"])
-async def test_collect_sends_on_what_it_takes_and_answers_whatever_the_receiver_does(tmp_path, manner):
+async def test_collect_sends_on_what_it_takes_and_answers_whatever_the_receiver_does(tmp_path, manner, monkeypatch):
+    monkeypatch.setattr("cardnet.otlp.TIMEOUT_S", AMPLE_S)
     ours = Mint.authority()
     folder = ours.everybody(tmp_path / "own")
     at = f"unix:{tmp_path}/collector.sock"

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from doorway import DOORS, At, asked_as_cardnet_asks, credentials, knock, named
 from mint import CLIENT, DOMAIN, EXPIRED, NOT_YET, SERVER, Folder, Mint, rsa_key, self_signed
-from patience import patient
+from patience import AMPLE_S, patient
 
 from cardnet.testing import LocalNetwork
 
@@ -141,7 +141,7 @@ async def test_no_door_speaks_tls_older_than_1_2(network, ours, at, tmp_path):
             context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, version
         context.set_ciphers("ALL:@SECLEVEL=0")
         host, port = address.split(":")
-        with socket.create_connection((host, int(port)), 10) as plain:
+        with socket.create_connection((host, int(port)), AMPLE_S) as plain:
             try:
                 with context.wrap_socket(plain, server_hostname=at.service) as spoken:
                     return spoken.version() or ""

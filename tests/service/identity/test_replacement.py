@@ -11,7 +11,7 @@ import pytest_asyncio
 from cryptography import x509
 from doorway import DOORS, credentials, knock
 from mint import EVERYBODY, Folder, Mint, serial_in
-from patience import patient
+from patience import ample, patient
 from payer import LOOK_S, brisk, paying, shown_at
 
 from cardnet.authority import Registry
@@ -148,13 +148,15 @@ async def test_while_certificates_are_kept_fresh_all_of_them_may_expire_and_no_p
         while Clock().now() <= ends:
             await payer.pays_on(4)
         await payer.pays_on()
-        assert await shown(network, watcher) == serials(folder)
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
+        async with ample():
+            while await shown(network, watcher) != serials(folder):  # they may be replaced between the two looks
+                continue
         for at in DOORS:
             now = (folder / at.caller / "ca.crt").read_bytes()
             assert await knock(at, at.address(network), credentials(Folder(*first[at], now))) == ("UNAVAILABLE", "")
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
 
 
 async def test_certificates_of_an_authority_that_is_believed_no_more_are_refused(tmp_path):
