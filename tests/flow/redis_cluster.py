@@ -4,6 +4,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -124,10 +125,11 @@ class RedisCluster:
 
     def __init__(self, users: Sequence[str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cardnet-cluster-"))
+        self._kept = [_kept_port() for _ in range(2 * NODES)]
         self._passwords = {user: secrets.token_urlsafe(24) for user in users}
         admin = secrets.token_urlsafe(24)
         acl = acl_text(self._passwords, admin)
-        ports = _free_ports(2 * NODES)  # all at once, or else one might be found twice
+        ports = [kept.getsockname()[1] for kept in self._kept]
         self.servers = [Server(self.folder / f"node{n}", acl, admin, *ports[2 * n : 2 * n + 2]) for n in range(NODES)]
 
     def url(self, user: str) -> str:
@@ -136,6 +138,8 @@ class RedisCluster:
         return f"redis+cluster://{user}:{self._passwords[user]}@{nodes}"
 
     async def start(self) -> None:
+        if sys.platform != "linux":  # elsewhere nobody listens at a port that somebody else has bound
+            self._let_go_of_ports()
         for server in self.servers:
             server.start()
         for server in self.servers:
@@ -155,7 +159,12 @@ class RedisCluster:
     def stop(self) -> None:
         for server in self.servers:
             server.close()
+        self._let_go_of_ports()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _let_go_of_ports(self) -> None:
+        for kept in self._kept:
+            kept.close()
 
     async def heal(self) -> None:
         """Bring back who is away, and wait until all say that all is well and each master has its replica."""
@@ -251,12 +260,12 @@ async def _is_well(server: Server) -> bool:
     return "cluster_state:ok" in known and linked
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at. They are let go, and taken by the server a moment later."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind((HOST, 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+def _kept_port() -> socket.socket:
+    """A port that nobody else is given, also while its node is dead: bound and not listened at.
+
+    A server that says SO_REUSEADDR, as they all do, may listen there nonetheless; on Linux, that is.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind((HOST, 0))
+    return kept
