@@ -95,7 +95,9 @@ async def store_contents(url: str) -> bytes:
     while True:
         cursor, keys = await store.command("SCAN", cursor, "COUNT", 1000)
         for key in keys:
-            pieces += [key, *_flat(await store.command(*_reading(await store.command("TYPE", key), key)))]
+            kind = await store.command("TYPE", key)
+            if kind != b"none":  # it may be gone since: services still run
+                pieces += [key, *_flat(await store.command(*_reading(kind, key)))]
         if cursor == b"0":
             break
     pieces += _flat(await store.command("FUNCTION", "LIST", "WITHCODE"))
