@@ -1,8 +1,10 @@
 """Several instances of each service: whichever is killed or restarted while payments run, every payment is approved."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -74,10 +76,10 @@ class Customers:
 PRICE = Money.parse("0.01 EUR")
 
 
-async def found_again(process: ServiceProcess) -> bool:
+async def found_again(fleet: Fleet, process: ServiceProcess) -> bool:
     """Whether everybody who asks this instance has a connection to it again: then the other one may go."""
-    port = int(process.listen.rpartition(":")[2])
-    return established(port) >= CALLERS[process.name]
+    connections = established(int(process.listen.rpartition(":")[2]))
+    return all(connections & sockets_of(pid) for pid in callers(fleet, process.name))
 
 
 async def answers(fleet: Fleet, process: ServiceProcess) -> None:
@@ -89,15 +91,30 @@ async def answers(fleet: Fleet, process: ServiceProcess) -> None:
         await link.close()
 
 
-def established(port: int) -> int:
-    """How many connections to a port of this machine stand, as the kernel counts their callers' ends."""
+def established(port: int) -> set[str]:
+    """The connections to a port of this machine that stand: their callers' ends, as the kernel numbers sockets."""
     known = (Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6"))
     lines = [line.split() for some in known for line in some]
-    return sum(state == "01" and remote.endswith(f":{port:04X}") for _, _, remote, state, *_ in lines)
+    return {f"socket:[{line[9]}]" for line in lines if line[3] == "01" and line[2].endswith(f":{port:04X}")}
 
 
-CALLERS = {"merchant": 1, "acquirer": 2, "network": 2, "tsp": 4, "issuer": 2}
-"""How many connections lead to an instance at the least: from the customers, or from two of each service asking it."""
+def sockets_of(pid: int) -> set[str]:
+    """The sockets that a process has open, as the kernel numbers them."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed since
+            found.add(str(descriptor.readlink()))
+    return found
+
+
+ASKED_BY = {"acquirer": ["merchant"], "network": ["acquirer"], "tsp": ["merchant", "network"], "issuer": ["network"]}
+"""Who asks a service in a payment. Others may have connections too: for each card, a tsp asks an issuer."""
+
+
+def callers(fleet: Fleet, service: str) -> list[int]:
+    """The processes of all instances that ask a service; the customers are in ours."""
+    asking = [process.pid for name in ASKED_BY.get(service, []) for process in fleet.instances[name]]
+    return asking or [os.getpid()]
 
 
 async def restarted(process: ServiceProcess) -> None:
@@ -121,7 +138,7 @@ async def test_an_instance_of_each_goes_while_payments_run_and_all_are_approved(
     for service in SERVICES:
         for process in fleet.instances[service]:
             await how(process)
-            await until(partial(found_again, process), f"the {service} is found again")
+            await until(partial(found_again, fleet, process), f"the {service} is found again")
             await answers(fleet, process)
             await customers.more()
     customers.stop()
