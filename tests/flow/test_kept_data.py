@@ -1,13 +1,26 @@
 """A network whose data are kept: what a run left is there in the next, and does not get in its way."""
 
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from patience import patient
 from pytest import LogCaptureFixture
+from waiting import until
 
 from cardnet.money import Money
 from cardnet.steps import STEPS
 from cardnet.testing import LocalNetwork
+from cardnet.traces.entry import Entry
+
+
+async def told(network: LocalNetwork, lines: int) -> list[Entry]:
+    """The lines of the list, once there are so many and each tells of its whole trace.
+
+    That is a moment after the trace is complete, where a machine that stood still has let it come in parts.
+    """
+    entries = network.collector.archive.entries()
+    return entries if [entry.complete for entry in entries] == [True] * lines else []
 
 
 async def test_cards_and_money_outlive_the_network(tmp_path: Path) -> None:
@@ -24,7 +37,7 @@ async def test_cards_and_money_outlive_the_network(tmp_path: Path) -> None:
 async def test_traces_outlive_the_network_and_new_ones_stand_above_them(tmp_path: Path) -> None:
     async with LocalNetwork(in_process=True, data_dir=tmp_path, settings=patient()) as network:
         before = await network.checkout(await network.save_card("approved"), "12.40 USD")
-        entries = network.collector.archive.entries()
+        entries = await until(partial(told, network, 1), "the list tells of the payment")
 
     async with LocalNetwork(in_process=True, data_dir=tmp_path, settings=patient()) as network:
         archive = network.collector.archive
@@ -32,7 +45,8 @@ async def test_traces_outlive_the_network_and_new_ones_stand_above_them(tmp_path
         assert archive.entries() == entries and archive.seen == 1
         after = await network.checkout(await network.save_card("insufficient-funds"), "12.40 USD")
         assert archive.latest(10) == [after.trace.trace_id, before.trace.trace_id]
-        assert archive.outcomes == {"approved": 1, "refused": 1}
+        await until(partial(told, network, 2), "the list tells of both payments")
+        assert archive.outcomes == Counter({"approved": 1, "refused": 1})
 
 
 async def test_payments_go_on_where_traces_cannot_be_kept(tmp_path: Path, caplog: LogCaptureFixture) -> None:
