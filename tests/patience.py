@@ -23,12 +23,17 @@ _PATIENT: Settings = {
     "issuer": {"store_timeout_s": STORE_S},
 }
 
+_OUTLASTING = {"store_timeout_s": "24"}
+
 DISTURBED: Settings = {
-    "merchant": {"acquirer_timeout_s": "9", "tsp_timeout_s": "7", "store_timeout_s": STORE_S},
-    "acquirer": {"network_timeout_s": "8", "store_timeout_s": STORE_S},
-    "network": {"tsp_timeout_s": "7", "issuer_timeout_s": "7", "store_timeout_s": STORE_S},
+    "merchant": {"acquirer_timeout_s": "21", "tsp_timeout_s": "7", **_OUTLASTING},
+    "acquirer": {"network_timeout_s": "14", **_OUTLASTING},
+    "network": {"tsp_timeout_s": "7", "issuer_timeout_s": "7", **_OUTLASTING},
+    "tsp": {"issuer_timeout_s": "6", **_OUTLASTING},
+    "issuer": _OUTLASTING,
 }
-"""Where what is lost is waited for, in time that leaps: shorter than a store's limit, which it must not reach."""
+"""Where what is lost is waited for, in time that leaps: shorter than a store's limit, which it must not reach, and so
+that whoever waited has seconds left in which to say so to its own caller."""
 
 
 def patient(settings: Settings | None = None) -> dict[str, dict[str, str]]:
