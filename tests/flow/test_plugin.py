@@ -39,9 +39,11 @@ def run_pytest(folder: Path, test: str, *options: str) -> str:
         "no:hypothesispytest",
         "-p",
         "no:xdist",
+        "-p",
+        "patiently",
         "--no-header",
     )
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    environ = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
     # Not below our own settings: the folder is a project of its own.
     result = subprocess.run(
         (*command, "--rootdir", ".", *options), cwd=folder, env=environ, capture_output=True, text=True

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "cardnet.cli")
+PATIENTLY = (sys.executable, str(Path(__file__).with_name("patiently.py")))
 
 LOOKS = 30
 
@@ -26,7 +27,7 @@ class Up:
     """A `cardnet up` of our own, on free ports. By `with` it ends with the block, even where a step in it fails."""
 
     def __init__(self, *options: str, **environ: str) -> None:
-        command = (*COMMAND, "up", "--port-base", "0", "--otlp-port", "0", "--json", *options)
+        command = (*PATIENTLY, "up", "--port-base", "0", "--otlp-port", "0", "--json", *options)
         self.process = subprocess.Popen(
             ("/bin/sh", "-c", _LEASH, "up", *command),
             cwd=ROOT,
