@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import pytest_asyncio
 from canary import found, shapes
-from patience import patient
+from patience import AMPLE_S, patient
 from tap import Tap
 from waiting import until
 
@@ -22,6 +22,7 @@ from cardnet.errors import Fault, NotFound, Unavailable
 from cardnet.stage import Stage
 from cardnet.test_cards import test_card
 from cardnet.testing import LocalNetwork
+from cardnet.traces import archive
 from cardnet.traces.drawing import draw
 from cardnet.traces.picture import plain
 from cardnet.traces.refusals import CONTROLS
@@ -61,6 +62,8 @@ class Terminal:
 async def terminal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Terminal]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("session")))
+        # However late the spans of one service are, nobody is told of an authorisation before they have come.
+        patch.setattr(archive, "SETTLES_WITHIN_S", AMPLE_S)
         tap = Tap()
         async with LocalNetwork(in_process=True, roster=True, tap=tap, settings=patient()) as network:
             yield Terminal(network, tap)
