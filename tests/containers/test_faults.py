@@ -106,7 +106,7 @@ async def healthy(stack: Stack) -> None:
         states = [one["State"].get("Health", {}).get("Status", "healthy") for one in described]
         return set(states) == {"healthy"}
 
-    await until(look, "all containers are healthy", 60)
+    await until(look, "all containers are healthy")
 
 
 async def test_an_instance_of_each_is_killed_under_load_and_every_payment_is_approved(
@@ -166,7 +166,7 @@ async def test_certificates_are_replaced_while_payments_run_and_no_call_fails(
         payers = [both.create_task(pay()) for _ in range(4)]
         await asyncio.to_thread(short_lived)
         try:
-            await until(another, "certificates were replaced twice", 90)
+            await until(another, "certificates were replaced twice")
         finally:
             await asyncio.to_thread(stack.compose, "up", "--detach", "--no-deps", "authority")
             renewed.set()
