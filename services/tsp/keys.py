@@ -238,6 +238,7 @@ class KeySet:
         """Whether the keyring was replaced; if somebody else was faster, theirs is taken over."""
         wanted = wrapped(ring, kek)
         held = await self._kept.replace(now.held, wanted)
+        self._opened()  # if it was sealed meanwhile, as for a restoration, these keys are not to come back
         if held != wanted:
             self._take_over(held)
             return False

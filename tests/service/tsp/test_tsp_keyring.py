@@ -111,6 +111,16 @@ async def test_an_older_keyring_put_back_is_not_taken_over(behind: Store, keys: 
     assert fault.value.reason == "KEYRING_DAMAGED"
 
 
+async def test_keys_that_are_forgotten_while_they_are_changed_do_not_come_back(keys: KeySet) -> None:
+    change = keys.change(lambda ring: ring.with_prepared(Purpose.DATA, new_secret(Purpose.DATA), START))
+    changing = asyncio.create_task(change)
+    await asyncio.sleep(0)  # the store is asked, and has not answered
+    keys.lock()
+    with pytest.raises(Unavailable, match="vault is sealed"):
+        await changing
+    assert keys.sealed
+
+
 async def test_what_is_sealed_is_opened_as_it_was_and_in_no_other_way(keys: KeySet) -> None:
     number, sealed = keys.seal(b"card", b"beside", b"salt")
     assert keys.unseal(number, sealed, b"beside", b"salt") == b"card"
