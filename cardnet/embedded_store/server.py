@@ -18,6 +18,9 @@ from cardnet.store.wire import pack
 _VERSION: Final = re.compile(r"v=(([0-9]+)\.[0-9]+\.[0-9]+)")
 _OLDEST: Final = 7  # rights to single subcommands, such as SCRIPT LOAD, began with Redis 7.0; Valkey began at 7.2
 
+_SAYS_SO_S: Final = 60.0
+"""How long a server may take to say its version: longer than a busy machine stands still."""
+
 _SETTINGS: Final = {
     "port": "0",  # the unix socket is the only door
     "unixsocketperm": "600",
@@ -88,10 +91,10 @@ def _candidates() -> Iterator[tuple[Path, str]]:
 def _version(path: Path) -> str | None:
     """The version of a server; None if it is too old or does not run here."""
     try:
-        shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+        asked = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_SAYS_SO_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    match = _VERSION.search(shown)
+    match = _VERSION.search(asked.stdout)
     return match[1] if match and int(match[2]) >= _OLDEST else None
 
 

@@ -14,8 +14,8 @@ from cardnet.errors import Unavailable
 
 State = Literal["running", "paused", "stopped", "ended"]
 
-START_S = 30.0
-"""How long a service may take to start, on a machine that is busy with other things."""
+START_S = 90.0
+"""How long a service may take to start, on a machine that is busy with other things. One that ends is known at once."""
 
 
 class ServiceProcess:
