@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from patience import AMPLE_S, TRACE_BEGINS_S, TRACE_S, patient
 from scratch import scratch
 from tap import Tap
@@ -19,6 +20,8 @@ from cardnet.testing import network as local
 from cardnet.traces import archive
 
 FROZEN_AT = "2026-01-15T09:00:00Z"
+
+settings.load_profile("ci")  # the same examples every time, and none is too slow on a machine that stands still
 
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - what is made there is made safely
 
