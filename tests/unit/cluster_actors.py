@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from patience import AMPLE_S
 from store_actor import Actor, Part
 
 from cardnet.errors import Unavailable
 from cardnet.store import Store
 from cardnet.store.slots import SLOTS, slot_of
+from cardnet.testing.ports import Ports
 
 HOST = "127.0.0.1"
 KEY = "issuer:{a}:account"
@@ -26,7 +28,8 @@ class Node:
         self.actor = Actor(self._part)
         self.plays: Part = lambda command: HERE
         self.cluster: Cluster
-        self.port = 0
+        self.ports = Ports()  # its own also while it is away: nobody else may get it
+        self.port = int(self.ports.take().rpartition(":")[2])
 
     @property
     def heard(self) -> list[list[bytes]]:
@@ -47,8 +50,7 @@ class Node:
             writer.transport.abort()
 
     async def enter(self) -> None:
-        self.server = await asyncio.start_server(self.actor.meet, HOST, self.port, ssl=self.tls)
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.server = await asyncio.start_server(self.actor.meet, HOST, self.port, ssl=self.tls, reuse_port=True)
 
 
 class Cluster:
@@ -89,7 +91,10 @@ class Cluster:
 
 @asynccontextmanager
 async def playing(
-    timeout_s: float = 10.0, library: str = "", tls: tuple[ssl.SSLContext | None, ...] = (None, None), trusted: str = ""
+    timeout_s: float = AMPLE_S,
+    library: str = "",
+    tls: tuple[ssl.SSLContext | None, ...] = (None, None),
+    trusted: str = "",
 ) -> AsyncIterator[Cluster]:
     """tls: what each node shows, if anything. trusted: the file with whom the store trusts then."""
     nodes = [Node(shown) for shown in tls]
@@ -108,3 +113,4 @@ async def playing(
         for node in nodes:
             node.leave()
             await asyncio.gather(*node.actor.conversations)
+            node.ports.release()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from patience import patient
 from payment_spans import Gathered, checkout, number, sent, submission
 
 from cardnet.cde.v1.token_vault_pb2 import DetokeniseResponse
@@ -237,7 +238,8 @@ async def test_a_value_that_no_version_of_ours_knows_is_shown_as_its_number() ->
 
 
 async def test_spans_of_payments_need_no_closer_look() -> None:
-    async with LocalNetwork(in_process=True, seed="1", frozen_at="2026-01-15T09:00:00Z") as network:
+    frozen_at = "2026-01-15T09:00:00Z"
+    async with LocalNetwork(in_process=True, seed="1", frozen_at=frozen_at, settings=patient()) as network:
         payment = await network.checkout(await network.save_card("approved"), "12.40 USD")
         archive = network.collector.archive
         spans = [data for _, data in archive._traces[payment.trace.trace_id].spans]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from patience import AMPLE_S
 from told import recorded, trace_id
 
 from cardnet.console.authorisations import SHOWN
@@ -42,7 +43,7 @@ async def console(archive: Archive) -> AsyncIterator[ServedConsole]:
 @pytest_asyncio.fixture
 async def browser(console: ServedConsole) -> AsyncIterator[httpx.AsyncClient]:
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=console.origin, timeout=30, limits=limits) as browser:
+    async with httpx.AsyncClient(base_url=console.origin, timeout=AMPLE_S, limits=limits) as browser:
         yield browser
 
 
@@ -85,8 +86,8 @@ async def test_of_thousands_all_are_counted_and_only_the_newest_are_shown(
     archive: Archive, browser: httpx.AsyncClient, query: str, matching: int
 ) -> None:
     now = asyncio.get_running_loop().time
+    began = now()  # before the first message goes out, after which the next may follow so soon
     async with listening(browser, query) as messages:
-        began = now()
         assert (await anext(messages))["counts"]["seen"] == 0
         feeding = asyncio.create_task(feed(archive, MANY))
         told = await settled(messages, MANY, matching)
@@ -244,7 +245,7 @@ async def test_who_goes_is_told_nothing_more(archive: Archive, browser: httpx.As
     async with listening(browser) as messages:
         await anext(messages)
         assert len(archive.on_entry) == 1
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(AMPLE_S):
         while archive.on_entry:  # noqa: ASYNC110 - a list is no Event
             await asyncio.sleep(0)
 

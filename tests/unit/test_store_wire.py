@@ -14,7 +14,7 @@ from cardnet.store import Store
 
 
 @asynccontextmanager
-async def playing(folder: Path, part: Part, timeout_s: float = 10.0) -> AsyncIterator[tuple[Store, Actor]]:
+async def playing(folder: Path, part: Part, timeout_s: float = AMPLE_S) -> AsyncIterator[tuple[Store, Actor]]:
     """An actor, and a store that asks it."""
     actor = Actor(part)
     server = await asyncio.start_unix_server(actor.meet, folder / "sock")
