@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tsp_provider import (
     ON_FILE,
@@ -263,7 +263,6 @@ async def test_no_cryptogram_is_made_that_could_not_be_used(shared: Provider, by
 # Numbers.
 
 
-@settings(deadline=None)
 @given(range_=st.sampled_from(CARD_RANGES), chance=st.text("0123456789", min_size=19, max_size=19))
 def test_whatever_chance_draws_is_a_token_of_the_cards_product_and_never_a_card(range_: CardRange, chance: str) -> None:
     token = token_number(range_, chance).reveal()
