@@ -9,7 +9,8 @@ from cardnet.span import BRIEF, TEXT
 from cardnet.wire import Link
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-TIMEOUT_S = 5.0
+TIMEOUT_S = 10.0
+"""How long a receiver may take: what OpenTelemetry has for OTEL_EXPORTER_OTLP_TIMEOUT where nobody sets it."""
 
 
 def receivers(endpoints: str) -> list["OtlpSink"]:
