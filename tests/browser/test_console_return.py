@@ -79,6 +79,22 @@ async def test_a_connection_that_is_lost_and_found_is_told_to_who_cannot_see_it_
         assert await page.evaluate("window.said") == []
 
 
+async def test_a_list_that_waits_for_who_looks_says_as_well_that_its_console_is_gone(
+    person: Person, address: str
+) -> None:
+    archive, page = Archive(), person.page
+    state = page.locator("#state")
+    await archive.take(recorded([1]))
+    async with console_at(archive, address) as origin:
+        await page.goto(origin)
+        await expect(state).to_have_text("live")
+        await page.keyboard.press("j")
+        await expect(state).to_have_text("paused")
+    await expect(state).to_have_text("paused, not connected")
+    async with console_at(archive, address):
+        await expect(state).to_have_text("paused")
+
+
 async def test_who_comes_back_is_told_that_the_page_connects_only_where_that_takes_long(
     person: Person, address: str
 ) -> None:

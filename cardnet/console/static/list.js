@@ -41,7 +41,8 @@ const isHeld = () => held.button || held.pointer || held.focus;
 function tell() {
   state.className = isHeld() ? "held" : link === "live" ? "on" : "";
   const fresh = unseen ? `, ${written.format(unseen)} new` : "";
-  write(state, isHeld() ? `paused${fresh}` : link === "lost" ? LOST : link);
+  const cut = link === "lost" ? ", not connected" : "";
+  write(state, isHeld() ? `paused${fresh}${cut}` : link === "lost" ? LOST : link);
   write(hold, isHeld() ? "Go on" : "Pause");
 }
 
