@@ -28,7 +28,7 @@ try {
   letters.checked = localStorage.getItem("keys") !== "off";
   letters.addEventListener("change", () => localStorage.setItem("keys", letters.checked ? "on" : "off"));
 } catch {
-  // A browser that may keep nothing: they are off for as long as the page is open.
+  // A browser that may keep nothing: turning them off lasts as long as the page is open.
 }
 
 addEventListener("keydown", (event) => {
