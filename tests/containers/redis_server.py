@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -49,7 +50,8 @@ def redis_server(acl: Path, address: str) -> Iterator[RedisServer]:
             user=f"{os.getuid()}:{os.getgid()}",
             read_only=True,
             cap_drop=["ALL"],
-            labels={PROJECT: f"{PREFIX}redis"},  # by which it is found and removed, if we are killed
+            # By which it is found and removed, if we are killed: its own, or others' servers would keep it alive.
+            labels={PROJECT: f"{PREFIX}redis-{secrets.token_hex(4)}"},
         )
     )
     container.ports = {"6379/tcp": (host, int(port))}  # its methods know ports alone, and would open them to everybody
