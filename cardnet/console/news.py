@@ -113,7 +113,7 @@ class Listener:
         self.wanted, self._many = wanted, many
         self._archive, self._seen = archive, archive.seen
         self._lines = OrderedDict((entry.trace_id, entry) for entry in reversed(archive.entries(wanted, many)))
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[str, Entry] = OrderedDict()
         self._updates: dict[str, Entry | None] = {}
         self._taken = archive.seen
         self._room: Room | None = None
@@ -130,11 +130,16 @@ class Listener:
             self._matched = max(0, self._matched - 1)
         elif entry.trace_id in self._known and entry.trace_id not in self._lines:
             self._updates[entry.trace_id] = entry if matches else None
-        elif matches:
+        elif matches and (is_new or entry.trace_id in self._lines or not self._is_below(entry)):
             self._lines[entry.trace_id] = entry
             if len(self._lines) > (MOST_LINES if self._room else self._many):  # until it is told, it is the whole list
                 self._lines.popitem(last=False)
         self.wake()
+
+    def _is_below(self, entry: Entry) -> bool:
+        """Whether a line is older than all that the page knows, and that is as many as it is loaded with."""
+        known = self._known or self._lines  # until it is told, these are the whole list
+        return len(known) >= self._many and entry.started_ns < next(iter(known.values())).started_ns
 
     def take(self, now_s: float) -> News:
         """What there is to tell; no lines while there is room for none: they wait for the next time.
@@ -162,7 +167,7 @@ class Listener:
             if entry is None:
                 self._known.pop(trace_id, None)  # should it be wanted again, it is a new line
         for entry in reversed(news.lines):
-            self._known[entry.trace_id] = None
+            self._known[entry.trace_id] = entry
             self._known.move_to_end(entry.trace_id)
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)

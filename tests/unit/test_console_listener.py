@@ -82,10 +82,26 @@ async def test_what_the_page_had_when_it_was_loaded_is_known_to_it(archive: Arch
     await archive.take(recorded(range(1, SHOWN + 2), code=""))
     listener = listening(archive)
     listener.take(NOW_S)
-    await archive.take(recorded([1, 2], code="00"))
-    news = listener.take(NOW_S)
-    assert updates(news) == {2: "approved"}
-    assert lines(news) == [1], "of which the page never heard"
+    await archive.take(recorded([2], code="00"))
+    assert updates(listener.take(NOW_S)) == {2: "approved"}
+
+
+async def test_a_line_below_all_that_the_page_lists_is_not_told_as_a_new_one_when_it_changes(archive: Archive) -> None:
+    await archive.take(recorded(range(1, SHOWN + 3), code=""))
+    listener = listening(archive)
+    await archive.take(recorded([1], code="00"))
+    assert lines(listener.take(NOW_S)) == list(range(SHOWN + 2, 2, -1)), "nor while the whole list is not told"
+    await archive.take(recorded([2], code="00"))
+    assert (lines(news := listener.take(NOW_S)), updates(news), news.matched) == ([], {}, 0)
+
+
+async def test_an_older_line_that_begins_to_match_is_told_while_the_page_lists_all_that_do(archive: Archive) -> None:
+    await archive.take(recorded([1], code=""))
+    await archive.take(recorded(range(2, SHOWN + 1)))
+    listener = listening(archive, "outcome=approved")
+    listener.take(NOW_S)
+    await archive.take(recorded([1]))
+    assert lines(listener.take(NOW_S)) == [1]
 
 
 async def test_a_line_that_is_wanted_no_more_is_taken_away_and_is_new_if_it_is_wanted_again(archive: Archive) -> None:
