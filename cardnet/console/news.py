@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from cardnet.console.authorisations import SHOWN, counts_of
 from cardnet.console.pages import Pages
 from cardnet.problem import problem
-from cardnet.traces.archive import Archive
+from cardnet.traces.archive import KEPT, Archive
 from cardnet.traces.entry import Entry, Filter
 
 MOST_LINES = 20
@@ -61,7 +61,7 @@ def routes(archive: Archive, pages: Pages, closing: asyncio.Event) -> list[Route
             "seen": news.seen,
             "matched": news.matched,
             "whole": shown(listener.wanted, len(news.lines)) if news.whole else "",
-            "lines": [{"id": entry.trace_id, "html": line(entry)} for entry in news.lines],
+            "lines": [{"id": entry.trace_id, "html": line(entry)} for entry in (*news.lines, *news.marked)],
             "updates": [{"id": id_, "html": line(entry) if entry else ""} for id_, entry in news.updates.items()],
         }
         return f"id: {news.seen}\nevent: news\ndata: {json.dumps(told)}\n\n"
@@ -76,7 +76,8 @@ def routes(archive: Archive, pages: Pages, closing: asyncio.Event) -> list[Route
     async def events(request: Request) -> Response:
         rows = _number(request.query_params.get("rows", "")) or 0
         many = min(max(SHOWN, rows), MOST_ROWS)
-        listener = Listener(archive, Filter.parse(request.url.query), _known_to(request), many)
+        marked = request.query_params.get("marked", "").split(",")[:MOST_ROWS]
+        listener = Listener(archive, Filter.parse(request.url.query), _known_to(request), many, marked)
         if len(listening) >= MOST_LISTENERS:
             return problem(503, f"{MOST_LISTENERS} pages are told of news already: close one")
         if request.method == "HEAD":
@@ -99,18 +100,22 @@ class News(NamedTuple):
     """Whether the lines are the whole list, as a page that is loaded now has it."""
     updates: dict[str, Entry | None]
     """Lines that the page knew and that have changed, by trace; None where one is not wanted any more."""
+    marked: list[Entry]
+    """With the whole list, the lines below it that are marked on the page, newest first."""
 
 
 class Listener:
     """Somebody who looks at the list: what matched since it was last told, and the newest lines of it."""
 
-    def __init__(self, archive: Archive, wanted: Filter, known: int | None, many: int = SHOWN) -> None:
+    def __init__(
+        self, archive: Archive, wanted: Filter, known: int | None, many: int = SHOWN, marked: Iterable[str] = ()
+    ) -> None:
         """Begins with the whole list: what changed while the page was loading, or away, it was told of by nobody.
 
         known: how many authorisations there were when the page was last told; what came since is counted, too.
-        many: lines of the whole list.
+        many: lines of the whole list. marked: traces that it has besides, as long as they are kept.
         """
-        self.wanted, self._many = wanted, many
+        self.wanted, self._many, self._marked = wanted, many, frozenset(marked)
         self._archive, self._seen = archive, archive.seen
         self._lines = OrderedDict((entry.trace_id, entry) for entry in reversed(archive.entries(wanted, many)))
         self._known: OrderedDict[str, Entry] = OrderedDict()
@@ -152,21 +157,28 @@ class Listener:
         self._room = self._room or Room()
         updates, self._updates = self._updates, {}
         if self._lines and not room:
-            news = News(self._taken, 0, [], whole, updates)
+            news = News(self._taken, 0, [], whole, updates, [])
         else:
             self._taken = self._seen
-            news = News(self._seen, self._matched, list(reversed(self._lines.values()))[:room], whole, updates)
+            lines, marked = list(reversed(self._lines.values()))[:room], self._marked_below() if whole else []
+            news = News(self._seen, self._matched, lines, whole, updates, marked)
             self._matched = 0
             self._lines.clear()
             self._news.clear()
         self._remember(news)
         return news
 
+    def _marked_below(self) -> list[Entry]:
+        if not self._marked:
+            return []
+        kept = self._archive.entries(self.wanted, KEPT)
+        return [entry for entry in kept if entry.trace_id in self._marked and entry.trace_id not in self._lines]
+
     def _remember(self, news: News) -> None:
         for trace_id, entry in news.updates.items():
             if entry is None:
                 self._known.pop(trace_id, None)  # should it be wanted again, it is a new line
-        for entry in reversed(news.lines):
+        for entry in (*reversed(news.lines), *news.marked):  # those last: where the list ends is told by the first
             self._known[entry.trace_id] = entry
             self._known.move_to_end(entry.trace_id)
         while len(self._known) > MOST_KNOWN:

@@ -184,6 +184,32 @@ async def test_who_goes_back_finds_the_line_marked_that_they_had_marked_and_no_o
         await expect(page.locator("tr:has(:checked)")).to_have_count(0)
 
 
+async def test_what_is_marked_is_so_on_going_back_though_a_hundred_came_since_and_counts_for_no_more_rows(
+    person: Person, address: str
+) -> None:
+    archive, page = Archive(), person.page
+    rows, marked = page.locator("tbody tr"), page.locator("tr:has(:checked)")
+    await archive.take(recorded([1, 2]))
+    async with console_at(archive, address) as origin:
+        await page.goto(origin)
+        await rows.first.get_by_role("checkbox").check()
+        await page.goto(f"{origin}/authorisations/{trace_id(2)}")
+        await archive.take(recorded(range(3, 203)))
+        await page.go_back()
+        await expect(rows).to_have_count(101)
+        await expect(marked).to_have_attribute("data-id", trace_id(2))
+        await rows.first.get_by_role("checkbox").check()
+        for _ in range(2):
+            await page.reload()
+            await expect(rows).to_have_count(101)
+            await expect(marked).to_have_count(2)
+            async with page.expect_request("**/events?*") as again:
+                await page.evaluate(AWAY_AND_BACK)
+            assert "rows=100&" in (await again.value).url
+        await expect(page.get_by_role("button", name="Compare two marked")).to_be_enabled()
+        await expect(page.locator("#shown")).to_have_text("The newest 100 of 202 kept.")
+
+
 async def test_a_list_that_has_grown_is_no_shorter_for_who_comes_back_or_whose_console_does(
     person: Person, address: str
 ) -> None:

@@ -1,9 +1,10 @@
 """What one who looks at the list is told and when: lines as there is room, what becomes of them always."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from told import recorded
+from told import recorded, trace_id
 
 from cardnet.console.authorisations import SHOWN
 from cardnet.console.news import HANDFUL, LINES_PER_S, MOST_KNOWN, MOST_LINES, Listener, News
@@ -20,8 +21,8 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> Archive:
     return Archive()
 
 
-def listening(archive: Archive, query: str = "", known: int | None = None) -> Listener:
-    listener = Listener(archive, Filter.parse(query), known)
+def listening(archive: Archive, query: str = "", known: int | None = None, marked: Iterable[int] = ()) -> Listener:
+    listener = Listener(archive, Filter.parse(query), known, marked=map(trace_id, marked))
     listener.listen()
     return listener
 
@@ -102,6 +103,18 @@ async def test_an_older_line_that_begins_to_match_is_told_while_the_page_lists_a
     listener.take(NOW_S)
     await archive.take(recorded([1]))
     assert lines(listener.take(NOW_S)) == [1]
+
+
+async def test_what_is_marked_below_comes_with_the_whole_list_and_what_becomes_of_it_too(archive: Archive) -> None:
+    await archive.take(recorded(range(1, SHOWN + 6), code=""))
+    await archive.take(recorded([4]))
+    listener = listening(archive, "outcome=unanswered", marked=(1, 3, 4, SHOWN, 999))
+    news = listener.take(NOW_S)
+    assert lines(news) == list(range(SHOWN + 5, 5, -1))
+    assert [number(entry.trace_id) for entry in news.marked] == [3, 1], "not twice, and only what matches and is kept"
+    await archive.take(recorded([1, 2], code="00"))
+    await archive.take(recorded([2], code=""))
+    assert (updates(news := listener.take(NOW_S)), lines(news), news.marked) == ({1: None}, [], [])
 
 
 async def test_a_line_that_is_wanted_no_more_is_taken_away_and_is_new_if_it_is_wanted_again(archive: Archive) -> None:

@@ -23,6 +23,7 @@ const spoken = document.querySelector("#spoken");
 const written = new Intl.NumberFormat("en-GB");
 
 const held = { button: false, pointer: false, focus: false };
+const marks = new Set(history.state?.marked); // ids, also of rows that are not listed as yet
 let waiting = []; // lines that came while the list was held, newest first
 let changed = new Map(); // rows that changed while the list was held, by their ids
 let unseen = 0; // how many matched in that time
@@ -58,24 +59,22 @@ function write(place, text) {
   if (place.textContent !== text) place.textContent = text; // else it would be laid out again for nothing
 }
 
+const boxOf = (row) => row.querySelector("input");
+const idOf = (box) => box.closest("tr").dataset.id;
 const rowOf = (id) => body.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
 
 function made(came) {
   const template = document.createElement("template");
   template.innerHTML = came.map((line) => line.html).join("");
+  for (const row of template.content.children) boxOf(row).checked = marks.has(row.dataset.id);
   return template.content;
-}
-
-function replaced(before, row) {
-  row.querySelector("input").checked = before.querySelector("input").checked;
-  before.replaceWith(row);
 }
 
 // Replaces rows where they stand. What has no text is wanted no more; what has no row here went at the lower end.
 function change(updates) {
   for (const line of updates) {
     const before = rowOf(line.id);
-    if (before && line.html) replaced(before, made([line]).firstElementChild);
+    if (before && line.html) before.replaceWith(made([line]).firstElementChild);
     else before?.remove();
   }
 }
@@ -89,7 +88,7 @@ function trim() {
   let row = body.rows[MOST];
   while (row) {
     const next = row.nextElementSibling;
-    if (!row.querySelector("input").checked) row.remove();
+    if (!boxOf(row).checked) row.remove();
     row = next;
   }
 }
@@ -99,10 +98,7 @@ function show(came, updates, matched) {
   change(updates);
   const gone = many - body.rows.length;
   const fresh = made(came);
-  for (const row of [...fresh.children]) {
-    const before = rowOf(row.dataset.id);
-    if (before) replaced(before, row);
-  }
+  for (const row of [...fresh.children]) rowOf(row.dataset.id)?.replaceWith(row);
   const added = fresh.childElementCount;
   if (added && Math.max(matched, added) <= MOST_LIT) light([...fresh.children]);
   body.prepend(fresh);
@@ -120,7 +116,7 @@ function kept(row) {
   const before = rowOf(row.dataset.id);
   before?.removeAttribute("class"); // one that is lit says nothing else
   if (before?.isEqualNode(row)) return before;
-  if (before) replaced(before, row);
+  before?.replaceWith(row);
   return row;
 }
 
@@ -201,11 +197,15 @@ function release() {
   tell();
 }
 
+// How many rows there are without those at the lower end that stay because they are marked: they come besides.
+const depth = () => [...body.rows].findLastIndex((row) => !boxOf(row).checked) + 1;
+
 function listen() {
   if (stream || document.hidden) return;
-  const [query, rows] = [new URLSearchParams(location.search), body.rows.length];
+  const [query, rows] = [new URLSearchParams(location.search), depth()];
   query.set("rows", rows);
   query.set("after", seen);
+  if (marks.size) query.set("marked", [...marks].join());
   hear();
   stream = new EventSource(`/events?${query}`);
   opening = setTimeout(() => { if (link === "live") become("connecting"); }, SOON_MS);
@@ -214,7 +214,7 @@ function listen() {
   stream.addEventListener("error", () => {
     become("lost");
     const asks = stream?.readyState !== EventSource.CLOSED; // the browser, again and by itself: for as many rows as then
-    if (asks && body.rows.length <= Math.max(rows, FIRST)) return;
+    if (asks && depth() <= Math.max(rows, FIRST)) return;
     stop();
     setTimeout(listen, AGAIN_MS);
   });
@@ -265,12 +265,13 @@ function mayCompare() {
 }
 
 // What is marked is kept with this visit to the page: who goes on to a line and back finds it marked.
-lines.addEventListener("change", () => {
-  const marked = [...body.querySelectorAll("input:checked")].map((box) => box.closest("tr").dataset.id);
-  history.replaceState({ marked }, "");
+lines.addEventListener("change", ({ target }) => {
+  marks[target.checked ? "add" : "delete"](idOf(target));
+  history.replaceState({ marked: [...marks] }, "");
   mayCompare();
 });
-for (const row of (history.state?.marked ?? []).map(rowOf)) if (row) row.querySelector("input").checked = true;
+for (const box of body.querySelectorAll("input:checked")) marks.add(idOf(box)); // before this was loaded
+for (const row of body.rows) boxOf(row).checked = marks.has(row.dataset.id);
 
 let last = "";
 setInterval(() => {
