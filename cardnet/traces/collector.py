@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import grpc
@@ -44,6 +45,11 @@ MOST_BEHIND = 1_000
 """Authorisations that wait for a follower; what comes while it is so far behind is counted and not told."""
 
 MAX_EXPORT_BYTES = 4 * 1024 * 1024
+
+MOST_AT_ONCE = 8
+"""Exports of strangers that each door takes in at a time; one more is asked to come again."""
+
+TOO_MANY = "so many exports come at once that no more are taken on: send it again"
 
 SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_EXPORT_BYTES),
@@ -158,11 +164,17 @@ async def listen(
 
 
 def _otlp(collector: Collector, who: WhoCalls) -> Any:
+    slots = asyncio.Semaphore(MOST_AT_ONCE)  # not those of HTTP, where anybody may keep them by dawdling
+
     async def export(data: bytes, context: Any) -> bytes:
         try:
             sender = who(context)
             admit(sender, Door.BUSINESS, EXPORT)
-            await collector.export(data, ours=sender in PROGRAMS)
+            ours = sender in PROGRAMS
+            if not ours and slots.locked():
+                await context.abort(grpc.StatusCode.UNAVAILABLE, TOO_MANY)  # upon which OTLP's senders come again
+            async with nullcontext() if ours else slots:
+                await collector.export(data, ours=ours)
         except Fault as fault:
             await context.abort(*status_of(fault)[:2])
         except DecodeError:  # left to itself, gRPC answers UNKNOWN and prints a stack trace

@@ -23,15 +23,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cardnet.traces.collector import MAX_EXPORT_BYTES, Collector
+from cardnet.traces.collector import MAX_EXPORT_BYTES, MOST_AT_ONCE, TOO_MANY, Collector
 from cardnet.traces.kept import belongs
 from cardnet.traces.otlp_json import spans_of
 
 PATH = "/v1/traces"
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-
-MOST_AT_ONCE = 8
-"""Exports that are taken in at a time, each of up to 4 MiB; one more is asked to come again."""
 
 READ_WITHIN_S = 10.0
 """How long an export may take to come: a sender who dawdles keeps another one out."""
@@ -83,7 +80,7 @@ class Receiver:
         if kind not in (PROTOBUF, JSON):
             raise Refused(415, f"the content type must be {PROTOBUF} or {JSON}")
         if self._reading >= MOST_AT_ONCE:
-            raise Refused(503, "so many exports come at once that no more are taken on: send it again")
+            raise Refused(503, TOO_MANY)
         self._reading += 1
         try:
             # In a thread: what somebody else sends must not keep payments waiting, which may run on this loop.

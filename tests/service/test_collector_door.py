@@ -1,14 +1,17 @@
 """What comes in at the collector's door, where anybody may send spans and not only services of ours."""
 
+import asyncio
+
 import grpc
 import pytest
 import pytest_asyncio
 from attack import over_the_wire
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
-from patience import patient
+from patience import ample, patient
 
 from cardnet.otlp import EXPORT
 from cardnet.testing import LocalNetwork
+from cardnet.traces.collector import MOST_AT_ONCE
 from cardnet.v1.traces_pb2 import ListTracesRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,8 +25,8 @@ async def network():
         yield network
 
 
-async def export(network: LocalNetwork, data: bytes) -> str:
-    async with network.grpc_channel("collector") as channel:
+async def export(network: LocalNetwork, data: bytes, sender: str = "cardholder") -> str:
+    async with network.grpc_channel("collector", sender) as channel:
         try:
             await channel.unary_unary(EXPORT)(data, timeout=25)
         except grpc.aio.AioRpcError as error:
@@ -80,3 +83,23 @@ async def test_messages_are_kept_as_they_are_if_a_service_sent_them_and_as_text_
     assert stored.attributes[0].key == f"cardnet.request.{'message' if kept else 'fields'}"
     [told] = archive.spans(trace_id.hex()).resource_spans[0].scope_spans[0].spans
     assert told.attributes[0].value.string_value == '{"idempotency_key": "key1"}'
+
+
+async def test_of_strangers_exports_some_are_taken_in_at_once_and_of_services_all(network, monkeypatch):
+    taken, may_go_on = asyncio.Queue(), asyncio.Event()
+
+    async def take(data: TracesData) -> None:
+        taken.put_nowait(data)
+        await may_go_on.wait()
+
+    monkeypatch.setattr(network.collector.archive, "take", take)
+    exports = [asyncio.create_task(export(network, b"")) for _ in range(MOST_AT_ONCE)]
+    for _ in exports:
+        await taken.get()
+    assert await export(network, b"") == "UNAVAILABLE"
+    exports.append(asyncio.create_task(export(network, b"", "network")))
+    async with ample():  # else it is refused
+        await taken.get()
+    may_go_on.set()
+    assert await asyncio.gather(*exports) == ["OK"] * len(exports)
+    assert await export(network, b"") == "OK", "there is room again"
