@@ -8,13 +8,13 @@ from pathlib import Path
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from cardnet.errors import InvalidField, NotFound
+from cardnet.errors import NotFound
 from cardnet.rounds import every
 from cardnet.traces.book import Book
 from cardnet.traces.carried import masked_bytes, tell_all
 from cardnet.traces.dropped import Dropped
 from cardnet.traces.entry import Entry, Filter, entry_of
-from cardnet.traces.kept import Kept, Sender, sender_of, spans_in
+from cardnet.traces.kept import Kept, Sender, belongs, leave, sender_of, spans_in, the_one
 from cardnet.traces.line import Line
 from cardnet.traces.outcomes import Outcomes
 from cardnet.traces.spans import trace_of
@@ -117,16 +117,22 @@ class Archive:
             await asyncio.to_thread(self._book.close)
 
     async def take(self, data: TracesData) -> None:
-        """Take spans. Those without a cardnet call are kept too: a caller's trace may pass through other systems."""
-        touched, turn = dict[str, None](), 0  # in the order in which they came: so they stand in the list
+        """Take spans. Those without a cardnet call are kept too: a caller's trace may pass through other systems.
+
+        Where the sender hangs up meanwhile, only what was taken by then is left in the data.
+        """
+        touched, turn, taken = dict[str, None](), 0, 0  # in the order in which they came: so they stand in the list
         try:
             for came in spans_in(data, self._dropped.hear):
-                if came and await self._keep(*came):
-                    touched[came[1].trace_id.hex()] = None
+                if came:
+                    if await self._keep(*came):
+                        touched[came[1].trace_id.hex()] = None
+                    taken += 1
                 turn += 1 + (came[1].ByteSize() // 1_000 if came else 0)
                 if turn > AT_A_TIME:  # payments may run on this loop
                     turn = await asyncio.sleep(0, 0)
         finally:  # whoever sends them may wait no longer: what has come of them is kept, and stands in the list
+            leave(data, taken)
             for trace_id in filter(self._traces.__contains__, touched):
                 self._look_at(trace_id)
             async with self._arrived:
@@ -143,7 +149,7 @@ class Archive:
 
         NotFound when nothing of it has come within a second; InvalidField when the beginning means several.
         """
-        await self._arrival(lambda: self._only(beginning) is not None, min(within_s, BEGINS_WITHIN_S))
+        await self._arrival(lambda: the_one(beginning, self._traces) is not None, min(within_s, BEGINS_WITHIN_S))
         trace_id = self.identify(beginning)
         await self._arrival(lambda: trace_id not in self._traces or self._traces[trace_id].complete, within_s)
         return self.find_now(trace_id)
@@ -161,7 +167,7 @@ class Archive:
 
     def identify(self, beginning: str) -> str:
         """The identifier that begins so. NotFound, or InvalidField when several do."""
-        trace_id = self._only(beginning)
+        trace_id = the_one(beginning, self._traces)
         if trace_id is None:
             raise NotFound(
                 "TRACE_UNKNOWN", f"no such trace: it may be older than the last {self._most:,}, or of another network"
@@ -229,6 +235,8 @@ class Archive:
     async def _keep(self, sender: Sender, span: Span) -> bool:
         """Keep a span. False where it was not: its trace has too many, or it is not as anybody expected."""
         kept = False
+        if not belongs(span):
+            return kept
         try:
             trace_id, data = span.trace_id.hex(), await masked_bytes(span)
             kept = self._add(trace_id, sender, data, span)
@@ -288,11 +296,3 @@ class Archive:
         self._entries[trace_id] = entry
         for told in self.on_entry:
             told(entry)
-
-    def _only(self, beginning: str) -> str | None:
-        if beginning in self._traces:
-            return beginning
-        found = [trace_id for trace_id in self._traces if trace_id.startswith(beginning)]
-        if len(found) > 1:
-            raise InvalidField("trace_id", "must be long enough to mean one trace only")
-        return found[0] if found else None

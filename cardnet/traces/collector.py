@@ -80,14 +80,14 @@ class Collector:
             await beside(data, tell_strangers, spans)
         try:
             await self.archive.take(spans)
-        finally:  # where the sender hangs up, too: what is in the archive by then is sent on
-            await self._send_on(data, spans)
+        finally:  # where the sender hangs up, too: what is in the archive by then is sent on, and no more
+            if self._outboxes:
+                await asyncio.shield(self._send_on(data, spans))
 
     async def _send_on(self, data: bytes, spans: TracesData) -> None:
-        if self._outboxes:
-            count, onward = _count(spans), await beside(data, told, spans)
-            for outbox in self._outboxes:
-                outbox.put(onward, count)
+        count, onward = _count(spans), await beside(data, told, spans)
+        for outbox in self._outboxes:
+            outbox.put(onward, count)
 
     async def close(self) -> None:
         """Send on what is on its way, and let go of the receivers."""

@@ -1,11 +1,12 @@
 """One trace as the archive keeps it: its spans as bytes, which take a third of what they take once they are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
+from cardnet.errors import InvalidField
 from cardnet.traces.masking import mask, may_hold_card_number
 from cardnet.traces.spans import call_of, has_steps, was_answered
 
@@ -44,7 +45,7 @@ def frame_of(resource: ResourceSpans, scope: ScopeSpans) -> bytes:
 
 
 def spans_in(data: TracesData, hear: Callable[[ResourceSpans], None]) -> Iterator[tuple[Sender, Span] | None]:
-    """The spans, each with who sent it; None for each resource and scope, and for a span that belongs to no trace.
+    """The spans, each with who sent it; None for each resource and scope.
 
     hear: is told of each resource.
     """
@@ -55,7 +56,15 @@ def spans_in(data: TracesData, hear: Callable[[ResourceSpans], None]) -> Iterato
             yield None
             if scope.spans:
                 sender = sender_of(frame_of(resource, scope))
-                yield from ((sender, span) if belongs(span) else None for span in scope.spans)
+                yield from ((sender, span) for span in scope.spans)
+
+
+def leave(data: TracesData, count: int) -> None:
+    """Leave the first so many spans, in the order of `spans_in`."""
+    for resource in data.resource_spans:
+        for scope in resource.scope_spans:
+            del scope.spans[count:]
+            count -= len(scope.spans)
 
 
 def belongs(span: Span) -> bool:
@@ -67,6 +76,16 @@ def belongs(span: Span) -> bool:
         and any(span.span_id)
         and len(span.parent_span_id) <= 8
     )
+
+
+def the_one(beginning: str, trace_ids: Collection[str]) -> str | None:
+    """The identifier that begins so; None where none does. InvalidField where several do."""
+    if beginning in trace_ids:
+        return beginning
+    found = [trace_id for trace_id in trace_ids if trace_id.startswith(beginning)]
+    if len(found) > 1:
+        raise InvalidField("trace_id", "must be long enough to mean one trace only")
+    return found[0] if found else None
 
 
 @lru_cache(maxsize=256)
