@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
@@ -15,7 +16,7 @@ from cardnet.traces.carried import masked_bytes, tell_all
 from cardnet.traces.dropped import Dropped
 from cardnet.traces.entry import Entry, Filter, entry_of
 from cardnet.traces.kept import Kept, Sender, belongs, leave, sender_of, spans_in, the_one
-from cardnet.traces.line import Line
+from cardnet.traces.line import Line, line_of
 from cardnet.traces.outcomes import Outcomes
 from cardnet.traces.spans import trace_of
 from cardnet.traces.trace import Trace
@@ -111,8 +112,10 @@ class Archive:
             self._look_at(trace_id)
 
     async def close(self) -> None:
-        """Write what is still to be written."""
+        """Write what is still to be written: the lines of the list, too, as their traces are by now."""
         if self._book:
+            for trace_id in [one for one in self._unsettled if one in self._entries]:  # `keep_in` looks at the others
+                self._settle(trace_id)
             await self._write()
             await asyncio.to_thread(self._book.close)
 
@@ -124,10 +127,9 @@ class Archive:
         touched, turn, taken = dict[str, None](), 0, 0  # in the order in which they came: so they stand in the list
         try:
             for came in spans_in(data, self._dropped.hear):
-                if came:
-                    if await self._keep(*came):
-                        touched[came[1].trace_id.hex()] = None
-                    taken += 1
+                if came and belongs(came[1]) and await self._keep(*came):
+                    touched[came[1].trace_id.hex()] = None
+                taken += came is not None
                 turn += 1 + (came[1].ByteSize() // 1_000 if came else 0)
                 if turn > AT_A_TIME:  # payments may run on this loop
                     turn = await asyncio.sleep(0, 0)
@@ -215,16 +217,11 @@ class Archive:
         self.outcomes.update(counts)
         entries = book.entries()
         for trace_id in [one for one in self._traces if one in entries]:
-            self._entries[trace_id], counted = self._line(trace_id, entries[trace_id])
-            self._outcomes.remember(trace_id, counted)
-
-    def _line(self, trace_id: str, text: str) -> Line:
-        """A line as it was written; made anew where another version wrote it."""
-        try:
-            return Line.read(text)
-        except ValueError:
-            entry = entry_of(self.find_now(trace_id))
-            return Line(entry, entry.outcome)
+            try:
+                self._entries[trace_id], counted = line_of(entries[trace_id], partial(self.find_now, trace_id))
+                self._outcomes.remember(trace_id, counted)
+            except Exception as error:  # noqa: BLE001 - as with its spans
+                self._unreadable.say(error)
 
     async def _arrival(self, awaited: Callable[[], bool], within_s: float) -> None:
         """Wait until what has arrived makes this true, or the time is over."""
@@ -235,8 +232,6 @@ class Archive:
     async def _keep(self, sender: Sender, span: Span) -> bool:
         """Keep a span. False where it was not: its trace has too many, or it is not as anybody expected."""
         kept = False
-        if not belongs(span):
-            return kept
         try:
             trace_id, data = span.trace_id.hex(), await masked_bytes(span)
             kept = self._add(trace_id, sender, data, span)

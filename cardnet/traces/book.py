@@ -20,8 +20,8 @@ VERSION = 1
 WAITING_BYTES = 32 * 1024 * 1024
 """How much waits for the disk at the most; what comes while it is so far behind is counted and not kept."""
 
-FORGOTTEN_LATER = 20_000
-"""How many deletions that failed are tried again."""
+AGAIN = 30_000
+"""How many lines and deletions that failed are tried again: a line and two deletions of each trace that is kept."""
 
 _TABLES = f"""
     CREATE TABLE IF NOT EXISTS spans (
@@ -36,6 +36,9 @@ _ADD = "INSERT INTO spans (trace, frame, span) VALUES (?, ?, ?)"
 _ENTER = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
 _FORGET_SPANS = "DELETE FROM spans WHERE trace = ?"
 _FORGET_ENTRY = "DELETE FROM entries WHERE trace = ?"
+
+_FORGET_ORPHANS = "DELETE FROM entries WHERE trace NOT IN (SELECT trace FROM spans);"
+"""Lines whose spans the disk refused: nobody would ever let go of them."""
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _STATEMENT_BYTES = 200
@@ -83,7 +86,10 @@ class Book:
             self.not_kept += 1
 
     def enter(self, trace_id: str, entry: str) -> None:
-        """Have a trace's line of the list written; those that have one are those that the counts are of."""
+        """Have a trace's line of the list written; those that have one are those that the counts are of.
+
+        Where too much waits already it is not, and its trace is counted again after a restart.
+        """
         self._wait((_ENTER, (trace_id, entry)))
 
     def forget(self, trace_id: str) -> None:
@@ -158,13 +164,12 @@ class Book:
 
     def _lose(self, batch: list[_Statement], error: Exception) -> None:
         self.not_kept += sum(statement == _ADD for statement, _ in batch)
-        # Else what was let go would stay in the file for ever.
-        forgotten = [one for one in batch if one[0] in (_FORGET_SPANS, _FORGET_ENTRY)][:FORGOTTEN_LATER]
-        size = sum(map(_size, forgotten))
+        again = _again(batch)
+        size = sum(map(_size, again))
         with self._queueing:
-            self._waiting = forgotten + self._waiting
+            self._waiting = again + self._waiting
             self._waiting_bytes += size
-            self._marked = self._marked[0] + len(forgotten), self._marked[1] + size
+            self._marked = self._marked[0] + len(again), self._marked[1] + size
         self._say(f"it cannot be written ({error})")
 
     def _read(self, statement: str) -> list[tuple[str | int, ...]]:
@@ -227,7 +232,18 @@ def _prepare(file: sqlite3.Connection) -> None:
     ((sound,),) = file.execute("PRAGMA quick_check(1)")
     if sound != "ok":
         raise sqlite3.DatabaseError(sound)
-    file.executescript(_TABLES)
+    file.executescript(_TABLES + _FORGET_ORPHANS)
+
+
+def _again(batch: list[_Statement]) -> list[_Statement]:
+    """What of a batch is tried again; of statements that say the same of a trace, the last."""
+    # Else what was let go would stay in the file, and traces of which spans are there already would be counted anew.
+    latest: dict[tuple[str, str | bytes], _Statement] = {}
+    for statement, values in batch:
+        if statement != _ADD:
+            latest.pop((statement, values[0]), None)  # it stands where the last one stood
+            latest[statement, values[0]] = statement, values
+    return list(latest.values())[:AGAIN]
 
 
 def _size(statement: _Statement) -> int:
