@@ -28,11 +28,13 @@ R = TypeVar("R")
 ENDS = ("request", "response")
 _TEXTS = {f"cardnet.{end}.{TEXT.key}" for end in ENDS}
 
-_ESCAPED = re.compile(r"\\u00(3[0-9]|2[0dD])")
-"""A digit, or what may stand between two groups of them, as JSON may write it."""
+_ESCAPED = re.compile(r"(?<!\\)\\+u00(3[0-9]|2[0dD])")
+"""A digit, or what may stand between two groups of them, as JSON may write it; JSON within JSON, too."""
 
 _FLOATING = re.compile(r"([0-9])\.([0-9]{12,18})[eE]\+?1[2-8]")
 """A whole number of 13 to 19 digits, as writers of JSON write large ones."""
+
+_FLOATING_BYTES = re.compile(_FLOATING.pattern.encode())
 
 LONG_BYTES = 16 * 1024
 """A span of so many bytes is looked at closely in a thread: payments would wait too long for it."""
@@ -76,10 +78,15 @@ def tell_all(data: TracesData) -> None:
 
 
 def tell_strangers(data: TracesData) -> None:
-    """As `tell_all`, of what others sent: no card number is left in what they tell, in whatever way they wrote it."""
-    for span in _spans(data):
-        tell(span)
-        _search(span)
+    """As `tell_all`, of what others sent: no card number is left in it, also where JSON hides the digits."""
+    for resource in data.resource_spans:
+        _clean(resource.resource)
+        for scope in resource.scope_spans:
+            _clean(scope.scope)
+            for span in scope.spans:
+                tell(span)
+                _search(span)
+                _clean(span)
 
 
 def told(data: TracesData) -> bytes:
@@ -120,6 +127,14 @@ def _masked(span: Span) -> bytes:
     return span.SerializeToString()
 
 
+def _clean(message: Message) -> None:
+    data = message.SerializeToString()
+    if b"\\u00" in data or _FLOATING_BYTES.search(data):
+        mask(message, _unhidden)
+    elif may_hold_card_number(data):
+        mask(message)
+
+
 def _spans(data: TracesData) -> Iterator[Span]:
     for resource in data.resource_spans:
         for scope in resource.scope_spans:
@@ -145,7 +160,7 @@ def _unhidden(text: str) -> str:
     """A text with its card numbers masked, however JSON would write their digits; as it is where there are none."""
     plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
     safe = masked(_FLOATING.sub(_whole, plain))
-    return text if safe == plain else safe
+    return masked(text) if safe == plain else safe
 
 
 def _whole(found: re.Match[str]) -> str:

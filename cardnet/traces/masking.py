@@ -5,7 +5,7 @@ stands, so that no view, export or file shows it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,9 @@ from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from cardnet.card import holds_card_number, luhn_valid
+
+Hide = Callable[[str], str]
+"""Gives a text without the card numbers in it."""
 
 _SHAPES = bytes(ord("0") if chr(byte).isdecimal() and byte < 0x80 else byte & 0x80 for byte in range(256))
 _THIRTEEN = b"0" * 13
@@ -54,44 +57,44 @@ def _may_be_one(run: str) -> bool:
     return len(run) > 13 or luhn_valid(run) or _OURS.match(run) is not None
 
 
-def mask(message: Message) -> None:
-    """Mask the card numbers in all texts of a message, and of the messages within."""
-    message.DiscardUnknownFields()  # type: ignore[attr-defined]
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for one in value if field.is_repeated else (value,):
-                mask(one)
-        elif field.type == FieldDescriptor.TYPE_STRING:
-            _put(message, field, value)
-    if isinstance(message, AnyValue):
-        _mask_value(message)
-
-
 def masked(text: str) -> str:
     """A text with all but the last four digits of each card number in it taken out."""
     return _DIGITS.sub(_run_masked, text)
 
 
-def _put(message: Message, field: FieldDescriptor, value: Any) -> None:
+def mask(message: Message, hide: Hide = masked) -> None:
+    """Mask the card numbers in all texts of a message, and of the messages within."""
+    message.DiscardUnknownFields()  # type: ignore[attr-defined]
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for one in value if field.is_repeated else (value,):
+                mask(one, hide)
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            _put(message, field, value, hide)
+    if isinstance(message, AnyValue):
+        _mask_value(message, hide)
+
+
+def _put(message: Message, field: FieldDescriptor, value: Any, hide: Hide) -> None:
     if field.is_repeated:
-        value[:] = [masked(one) for one in value]
-    elif (instead := masked(value)) != value:
+        value[:] = [hide(one) for one in value]
+    elif (instead := hide(value)) != value:
         setattr(message, field.name, instead)
 
 
-def _mask_value(value: AnyValue) -> None:
+def _mask_value(value: AnyValue, hide: Hide) -> None:
     kind = value.WhichOneof("value")
     if kind in ("int_value", "double_value"):
         digits = f"{abs(getattr(value, kind)):.0f}"
         if holds_card_number(digits):
             value.string_value = _last_four(digits)
     elif kind == "bytes_value":
-        _mask_bytes(value)
+        _mask_bytes(value, hide)
 
 
-def _mask_bytes(value: AnyValue) -> None:
+def _mask_bytes(value: AnyValue, hide: Hide) -> None:
     text = value.bytes_value.decode("latin-1")
-    if (instead := masked(text)) != text:
+    if (instead := hide(text)) != text:
         value.bytes_value = instead.encode("utf-8")
 
 
