@@ -14,8 +14,8 @@ from cardnet.rounds import every
 from cardnet.traces.book import Book
 from cardnet.traces.carried import masked_bytes, tell_all
 from cardnet.traces.dropped import Dropped
-from cardnet.traces.entry import Entry, Filter, entry_of
-from cardnet.traces.kept import Kept, Sender, belongs, leave, sender_of, spans_in, the_one
+from cardnet.traces.entry import Entry, Filter, OnEntry, entry_of
+from cardnet.traces.kept import Kept, OnSpan, Sender, belongs, leave, sender_of, spans_in, the_one
 from cardnet.traces.line import Line, line_of
 from cardnet.traces.outcomes import Outcomes
 from cardnet.traces.spans import trace_of
@@ -42,11 +42,6 @@ SETTLES_AGAIN_S = 0.25
 
 WRITTEN_WITHIN_S = 0.25
 """How often what has come is written to disk, where it is."""
-
-OnSpan = Callable[[str, Span], None]
-"""Is told of each span that comes, and of the service that sent it, by its own name."""
-OnEntry = Callable[[Entry], None]
-"""Is told of each authorisation once its trace is complete, or nothing more of it came; and again if something did."""
 
 
 class Archive:
@@ -119,23 +114,28 @@ class Archive:
             await self._write()
             await asyncio.to_thread(self._book.close)
 
-    async def take(self, data: TracesData) -> None:
+    async def take(self, data: TracesData, *, searched: bool = False) -> None:
         """Take spans. Those without a cardnet call are kept too: a caller's trace may pass through other systems.
 
-        Where the sender hangs up meanwhile, only what was taken by then is left in the data.
+        Who hangs up meanwhile leaves only what was taken by then in the data. searched: no card number is in it.
         """
         touched, turn, taken = dict[str, None](), 0, 0  # in the order in which they came: so they stand in the list
         try:
             for came in spans_in(data, self._dropped.hear):
-                if came and belongs(came[1]) and await self._keep(*came):
+                if came and belongs(came[1]) and await self._keep(*came, searched):
                     touched[came[1].trace_id.hex()] = None
                 taken += came is not None
                 turn += 1 + (came[1].ByteSize() // 1_000 if came else 0)
                 if turn > AT_A_TIME:  # payments may run on this loop
                     turn = await asyncio.sleep(0, 0)
+            for trace_id in list(touched):
+                turn += self._look_at(trace_id)
+                del touched[trace_id]
+                if turn > AT_A_TIME:
+                    turn = await asyncio.sleep(0, 0)
         finally:  # whoever sends them may wait no longer: what has come of them is kept, and stands in the list
             leave(data, taken)
-            for trace_id in filter(self._traces.__contains__, touched):
+            for trace_id in touched:
                 self._look_at(trace_id)
             async with self._arrived:
                 self._arrived.notify_all()
@@ -193,7 +193,9 @@ class Archive:
     async def _settle_late(self) -> None:
         now = asyncio.get_running_loop().time()
         for trace_id in [one for one, at in self._unsettled.items() if now - at > SETTLES_WITHIN_S]:
-            self._settle(trace_id)
+            if trace_id in self._unsettled:
+                self._settle(trace_id)
+                await asyncio.sleep(0)  # thousands may be late at once
 
     async def _write(self) -> None:
         if self._book:
@@ -229,11 +231,11 @@ class Archive:
             async with asyncio.timeout(within_s), self._arrived:
                 await self._arrived.wait_for(awaited)
 
-    async def _keep(self, sender: Sender, span: Span) -> bool:
+    async def _keep(self, sender: Sender, span: Span, searched: bool) -> bool:
         """Keep a span. False where it was not: its trace has too many, or it is not as anybody expected."""
         kept = False
         try:
-            trace_id, data = span.trace_id.hex(), await masked_bytes(span)
+            trace_id, data = span.trace_id.hex(), span.SerializeToString() if searched else await masked_bytes(span)
             kept = self._add(trace_id, sender, data, span)
             if kept and self._book:
                 self._book.add(trace_id, sender.frame, data)
@@ -267,7 +269,10 @@ class Archive:
         if self._book:
             self._book.forget(trace_id)
 
-    def _look_at(self, trace_id: str) -> None:
+    def _look_at(self, trace_id: str) -> int:
+        """Have a trace stand in the list as it is by now, at once or later. Gives its kilobytes, and one."""
+        if trace_id not in self._traces:
+            return 1
         kept, now = self._traces[trace_id], asyncio.get_running_loop().time()
         if kept.settled_at is not None and now - kept.settled_at < SETTLES_AGAIN_S:
             self._unsettled.setdefault(trace_id, now - SETTLES_WITHIN_S + SETTLES_AGAIN_S)
@@ -275,6 +280,7 @@ class Archive:
             self._settle(trace_id)
         elif kept.has_steps:
             self._unsettled[trace_id] = now
+        return 1 + kept.size // 1_000
 
     def _settle(self, trace_id: str) -> None:
         self._unsettled.pop(trace_id, None)

@@ -36,8 +36,8 @@ _FLOATING = re.compile(r"([0-9])\.([0-9]{12,18})[eE]\+?1[2-8]")
 
 _FLOATING_BYTES = re.compile(_FLOATING.pattern.encode())
 
-LONG_BYTES = 16 * 1024
-"""A span of so many bytes is looked at closely in a thread: payments would wait too long for it."""
+LONG_BYTES = 4 * 1024
+"""Spans of so many bytes are looked at closely in a thread: payments would wait too long for them."""
 
 
 class _Kind(NamedTuple):

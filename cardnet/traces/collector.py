@@ -79,7 +79,7 @@ class Collector:
         if not ours:
             await beside(data, tell_strangers, spans)
         try:
-            await self.archive.take(spans)
+            await self.archive.take(spans, searched=not ours)
         finally:  # where the sender hangs up, too: what is in the archive by then is sent on, and no more
             if self._outboxes:
                 await asyncio.shield(self._send_on(data, spans))

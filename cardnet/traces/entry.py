@@ -1,5 +1,6 @@
 """An authorisation as one line of a list, and which lines somebody wants to see."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
@@ -44,6 +45,10 @@ class Entry:
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)
+
+
+OnEntry = Callable[[Entry], None]
+"""Is told of each authorisation once its trace is complete, or nothing more of it came; and again if something did."""
 
 
 def entry_of(trace: Trace) -> Entry:

@@ -23,6 +23,9 @@ TRACE_OVERHEAD_BYTES, SPAN_OVERHEAD_BYTES = 2_500, 150
 MOST_FRAME_BYTES, MOST_NAME = 4_096, 100
 """The longest frame that is kept, and the longest name of who sent it."""
 
+OnSpan = Callable[[str, Span], None]
+"""Is told of each span that comes, and of the service that sent it, by its own name."""
+
 
 class Sender(NamedTuple):
     """Who sent a span. frame: its ResourceSpans as it came, without spans. service: the resource's own name for it."""
