@@ -212,7 +212,7 @@ async def test_an_export_counts_as_one_until_the_archive_has_it(served: Served, 
     monkeypatch.setattr(otlp_http, "MOST_AT_ONCE", 1)
     came, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def take(data: TracesData) -> None:
+    async def take(data: TracesData, *, searched: bool) -> None:
         came.set()
         await may_go_on.wait()
 
