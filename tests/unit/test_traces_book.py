@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ async def test_lines_that_come_before_the_disk_has_its_turn_do_not_go_without_th
     free.set()
     await asyncio.gather(held, writing)
     killed = path.with_name("killed.db")
-    with sqlite3.connect(path) as now, sqlite3.connect(killed) as copy:
+    with closing(sqlite3.connect(path)) as now, closing(sqlite3.connect(killed)) as copy:
         now.backup(copy)
     await first.close()
 
@@ -109,7 +110,7 @@ async def test_what_is_let_go_is_deleted(path: Path) -> None:
     for trace in range(1, 6):
         await archive.take(await paid(trace))
     await archive.close()
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file:
         assert {row[0] for row in file.execute("SELECT trace FROM spans")} == {number(4), number(5)}
         assert {row[0] for row in file.execute("SELECT trace FROM entries")} == {number(4), number(5)}
     again = await archive_in(path, kept=1)
@@ -155,7 +156,8 @@ async def test_a_file_that_cannot_be_had_is_told_once_and_the_archive_goes_on(pa
         path.parent.joinpath("file").touch()
         path = path.parent / "file" / "traces.db"
     else:
-        sqlite3.connect(path).execute("PRAGMA user_version = 99").close()
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("PRAGMA user_version = 99")
     archive = await archive_in(path)
     for trace in (1, 2):
         await archive.take(await paid(trace))
