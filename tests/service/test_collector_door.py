@@ -88,18 +88,17 @@ async def test_messages_are_kept_as_they_are_if_a_service_sent_them_and_as_text_
 async def test_of_strangers_exports_some_are_taken_in_at_once_and_of_services_all(network, monkeypatch):
     taken, may_go_on = asyncio.Queue(), asyncio.Event()
 
-    async def take(data: TracesData) -> None:
-        taken.put_nowait(data)
+    async def take(data: TracesData, *, searched: bool) -> None:
+        taken.put_nowait(searched)
         await may_go_on.wait()
 
     monkeypatch.setattr(network.collector.archive, "take", take)
     exports = [asyncio.create_task(export(network, b"")) for _ in range(MOST_AT_ONCE)]
-    for _ in exports:
-        await taken.get()
-    assert await export(network, b"") == "UNAVAILABLE"
-    exports.append(asyncio.create_task(export(network, b"", "network")))
-    async with ample():  # else it is refused
-        await taken.get()
+    async with ample():
+        assert [await taken.get() for _ in exports] == [True] * MOST_AT_ONCE
+        assert await export(network, b"") == "UNAVAILABLE"
+        exports.append(asyncio.create_task(export(network, b"", "network")))
+        assert await taken.get() is False
     may_go_on.set()
     assert await asyncio.gather(*exports) == ["OK"] * len(exports)
     assert await export(network, b"") == "OK", "there is room again"
