@@ -40,7 +40,8 @@ compose-demo: engine  ## the same network in containers, and the demo in it; the
 	@$(DEMO) up --wait
 	@$(DEMO) --progress quiet run --rm demo; played=$$?; $(DEMO) down --volumes; exit $$played
 
-test-containers: setup engine  ## the image, the compose file and real Redis on a container engine
+test-containers: setup engine  ## the image, the compose file, real Redis, and the manifests for Kubernetes
+	@$(BIN)/python -m pytest --quiet tests/deploy
 	@$(BIN)/python -m pytest tests/containers
 
 test-browser: setup  ## both ways from a browser to the network, in a real Chromium

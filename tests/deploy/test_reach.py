@@ -60,9 +60,12 @@ def networks_of(service: str) -> list[str]:
 
 
 def users() -> dict[str, list[str]]:
-    """Who keeps data in which store, as compose makes the stores' users."""
+    """Who of those in the cluster keeps data in which store, as compose makes the stores' users.
+
+    The wallet is in compose alone: no browser comes into the cluster.
+    """
     told = [re.fullmatch(r"(\w+)=([\w,]+)", word) for word in COMPOSE["services"]["setup"]["command"]]
-    return {match[1]: match[2].split(",") for match in told if match}
+    return {match[1]: [user for user in match[2].split(",") if user in SERVICES] for match in told if match}
 
 
 def addresses_given(documents: list[Document]) -> set[Arrow]:
@@ -94,6 +97,7 @@ def test_the_arrows_mirror_the_networks_of_compose(local: list[Document]) -> Non
     for name in (*SERVICES, *STORES, "collector", "demo"):
         for network in networks_of(name):
             networks.setdefault(network, set()).add(name)
+    assert networks.pop("purse") == {"shops"}, "the wallet is there with it, and in no cluster"
     assert networks.keys() == {"front", "acquiring", "scheme", "cde", "vault", "ledger"}
     together = {frozenset(pair) for members in networks.values() for pair in combinations(members, 2)}
 
