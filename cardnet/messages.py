@@ -3,9 +3,8 @@
 The rules are read from the protos' own field options once for each message type and kept as a plan.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -24,7 +23,9 @@ MOST_SHOWN = 32
 """Of a field with many values so many are shown. More than any enumeration has, of which a message lists some."""
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """One field of a message type, and all that is done with its values."""
+
     name: str
     check: Check
     shown: Shown
@@ -33,18 +34,7 @@ class _Field(NamedTuple):
     message: bool
     iso8583: int
     secret: bool
-
-
-Hide = Callable[[Any], object]
-"""Makes one field of a message such as anybody may read."""
-
-
-class _Secrets(NamedTuple):
-    """What is secret in one message, or in one within it: how to come to that, its texts, and what hides the rest."""
-
-    holder: Callable[[Any], Any] | None
-    texts: tuple[tuple[str, Shown], ...]
-    others: tuple[Hide, ...]
+    clear: int
 
 
 def parse(kind: type[M], data: bytes) -> M:
@@ -78,27 +68,10 @@ def show(message: Message) -> dict[str, str]:
     return shown
 
 
-def masked(message: Message) -> bytes:
-    """The message as bytes that anybody may read: whoever parses them and shows them sees what `show` shows.
-
-    message: one that came through `parse` or was made here, so that it has no fields that are unknown.
-    """
-    copy = type(message)()
-    copy.CopyFrom(message)
-    for holder, texts, others in _secrets(message.DESCRIPTOR):
-        within = holder(copy) if holder else copy
-        for name, shown in texts:
-            if value := getattr(within, name):
-                setattr(within, name, shown(value))
-        for hide in others:
-            hide(within)
-    return copy.SerializeToString()
-
-
 def iso8583_fields(kind: Descriptor) -> dict[str, int]:
     """The ISO 8583 field that carries each field of a message type; those that none carries are left out."""
     fields: dict[str, int] = {}
-    for field, plan in zip(kind.fields, _plan(kind), strict=True):
+    for field, plan in zip(kind.fields, plan_of(kind), strict=True):
         if plan.message:
             fields |= iso8583_fields(field.message_type)
         elif plan.iso8583:
@@ -107,7 +80,7 @@ def iso8583_fields(kind: Descriptor) -> dict[str, int]:
 
 
 def _check_fields(message: Message) -> None:
-    for name, rule, _, required, repeated, nested, _, _ in _plan(message.DESCRIPTOR):
+    for name, rule, _, required, repeated, nested, _, _, _ in plan_of(message.DESCRIPTOR):
         if nested:
             _check_nested(message, name, repeated, required)
             continue
@@ -152,65 +125,26 @@ def _show(message: Message, into: dict[str, str]) -> None:
 
 
 @cache
-def _plan(kind: Descriptor) -> tuple[_Field, ...]:
+def plan_of(kind: Descriptor) -> tuple[Field, ...]:
+    """What is done with the fields of a message type, in the protos' order."""
     return tuple(_planned(field) for field in kind.fields)
 
 
 @cache
 def _shown(kind: Descriptor) -> tuple[tuple[str, Shown, bool, bool], ...]:
     """What showing needs of the plan, as mere tuples: Python takes them apart several times as fast as named ones."""
-    return tuple((field.name, field.shown, field.repeated, field.message) for field in _plan(kind))
+    return tuple((field.name, field.shown, field.repeated, field.message) for field in plan_of(kind))
 
 
-def _planned(field: FieldDescriptor) -> _Field:
+def _planned(field: FieldDescriptor) -> Field:
     option: Any = field.GetOptions().Extensions[rule_pb2.field]  # type: ignore[index]
     rule = RULES[rule_pb2.Rule.Name(option.rule).removeprefix("RULE_")]
     check, shown = rule.check, rule.shown
     if field.enum_type is not None:
         check, shown = _enum_check(field.enum_type), _enum_shown(field.enum_type)
     message = field.message_type is not None
-    return _Field(
-        field.name, check, shown, option.required, field.is_repeated, message, option.iso8583, secret=rule.secret
-    )
-
-
-@cache
-def _secrets(kind: Descriptor) -> tuple[_Secrets, ...]:
-    return tuple(_secrets_in(kind))
-
-
-def _secrets_in(kind: Descriptor, within: str = "") -> Iterator[_Secrets]:
-    plans = _plan(kind)
-    texts = tuple((plan.name, plan.shown) for plan in plans if plan.secret and _is_text(kind, plan))
-    others = tuple(filter(None, (_hide(kind, plan) for plan in plans)))
-    if texts or others:
-        yield _Secrets(attrgetter(within) if within else None, texts, others)
-    for plan in plans:
-        if plan.message and not plan.repeated:
-            nested = kind.fields_by_name[plan.name].message_type
-            yield from _secrets_in(nested, f"{within}.{plan.name}".strip("."))
-
-
-def _is_text(kind: Descriptor, plan: _Field) -> bool:
-    return not plan.repeated and kind.fields_by_name[plan.name].type == FieldDescriptor.TYPE_STRING
-
-
-def _hide(kind: Descriptor, plan: _Field) -> Hide | None:
-    """What hides a field that is no single text: of many of a kind the number is shown, of bytes their length."""
-    if plan.message and plan.repeated:
-        return lambda message: [one.Clear() for one in getattr(message, plan.name)]
-    if not plan.secret or _is_text(kind, plan):
-        return None
-    if plan.repeated:
-        return lambda message: _put(getattr(message, plan.name), plan.shown)
-    assert kind.fields_by_name[plan.name].type == FieldDescriptor.TYPE_BYTES, (
-        f"{plan.name}: no way to hide such a field"
-    )
-    return lambda message: setattr(message, plan.name, bytes(len(getattr(message, plan.name))))
-
-
-def _put(values: Any, shown: Shown) -> None:
-    values[:] = [shown(value) for value in values]
+    secret, clear = rule.secret, rule.clear
+    return Field(field.name, check, shown, option.required, field.is_repeated, message, option.iso8583, secret, clear)
 
 
 def _enum_check(kind: Any) -> Check:

@@ -18,6 +18,9 @@ Check = Callable[[Any], str | None]
 Shown = Callable[[Any], str]
 
 
+LAST_FOUR = 4
+"""So many of a number's digits anybody may read."""
+
 MOST_SEALED_BYTES = 12 * 1024
 """A message has room for so much beside what else it says."""
 
@@ -28,11 +31,13 @@ class Rule(NamedTuple):
     check: Check
     shown: Shown = str
     secret: bool = False
+    clear: int = 0
+    """How many of a secret's last characters anybody may read."""
 
 
 def masked(number: str) -> str:
     """A PAN or token as it may be shown: the last four digits alone."""
-    return f"••••{number[-4:]}"
+    return f"••••{number[-LAST_FOUR:]}"
 
 
 def _hidden(_value: str) -> str:
@@ -91,8 +96,8 @@ def _anything(_value: object) -> None:
 _KEY = _words(r"[!-~]{1,64}", "must be 1 to 64 printable ASCII characters, no spaces")
 
 RULES = {
-    "PAN": Rule(pan_fault, masked, secret=True),
-    "PAYMENT_TOKEN": Rule(token_fault, masked, secret=True),
+    "PAN": Rule(pan_fault, masked, secret=True, clear=LAST_FOUR),
+    "PAYMENT_TOKEN": Rule(token_fault, masked, secret=True, clear=LAST_FOUR),
     "EXPIRY": Rule(_matches(r"[0-9]{2}(0[1-9]|1[0-2])", "must be YYMM with a month from 01 to 12")),
     "TOKEN_REQUESTOR_ID": Rule(_matches(r"[0-9]{11}", "must be 11 digits")),
     "CRYPTOGRAM": Rule(_matches(_CRYPTOGRAM, "must be 20 bytes as 28 characters of base64"), _hidden, secret=True),
