@@ -1,6 +1,7 @@
 """Measures what recording costs the services, on and off side by side: `python -m bench.recording`, or `make bench`.
 
-The collector's own work is another process's, and not in it.
+Everything is also told at the speed of the machine on which the goals were set: beside each figure, in the same moment,
+a yardstick is measured. The collector's own work is another process's, and not in it.
 """
 
 import argparse
@@ -9,8 +10,10 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import NamedTuple
 from unittest.mock import patch
 
 import uvloop
@@ -23,6 +26,7 @@ from bench.load import NotApproved, Purchases, measure
 from cardnet.identity import PROGRAMS
 from cardnet.otlp import CollectorSink
 from cardnet.recorder import Recorder
+from cardnet.server import collect_seldom
 from cardnet.span import BRIEF, TEXT, Ended, Form, Writer
 from cardnet.testing import LocalNetwork
 from cardnet.traces.collector import Collector
@@ -30,17 +34,58 @@ from cardnet.v1.merchant_pb2_grpc import MerchantStub
 from cardnet.wire import GrpcLink
 
 IN_FLIGHT = (1, 8, 64)
-GATHERED = (1, 16, 128)
+GATHERED = (1, 16, 64, 128)
 GOAL_RECORD_US, GOAL_ALL_US = 5.0, 60.0
 YARDSTICK, YARDSTICK_US = "yardstick: SubmitPayment's messages read and written", 2.5
 """By which machines are compared: the goals were set on one that needed so many microseconds for it."""
 
+WRITTEN = 64
+"""How many authorisations are written at once where writing is measured."""
 
-class Nowhere(Collector):
-    """Takes spans and keeps none."""
+PARTS_A_ROUND = 20
+"""The parts are over so soon that they can be measured often: the machine's speed changes between two of them."""
+
+
+class Away(Collector):
+    """Has a collector in another process keep all spans."""
+
+    def __init__(self, sink: CollectorSink) -> None:
+        super().__init__()
+        self._sink = sink
 
     async def export(self, data: bytes, *, ours: bool = True) -> None:
-        pass
+        await self._sink.export(data)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """CPU time in microseconds, and what it would be where the goals were set."""
+
+    here: float
+    there: float
+
+
+class Yardstick:
+    """What a message and its answer cost to read and write: machines are compared by it."""
+
+    def __init__(self, calls: Iterable[Ended]) -> None:
+        call = next(one for one in calls if one.method.endswith("/SubmitPayment"))
+        self._known = [
+            (type(message), message.SerializeToString()) for message in (call.request, call.response) if message
+        ]
+
+    def cpu_us(self) -> float:
+        """Its cost at this moment."""
+        return _cpu_us(self.use, 100)
+
+    def beside(self, cpu_us: float, before_us: float) -> Figure:
+        """A cost that was measured since it was `before_us`."""
+        return Figure(cpu_us, cpu_us * YARDSTICK_US / statistics.fmean((before_us, self.cpu_us())))
+
+    def use(self) -> None:
+        """Read and write them once."""
+        for kind, data in self._known:
+            kind.FromString(data).SerializeToString()
 
 
 class Till:
@@ -70,6 +115,7 @@ def main() -> int:
     options = parser.parse_args()
     problem = ""
     try:
+        collect_seldom()
         uvloop.run(_run(options.rounds, options.seconds))
     except* NotApproved as problems:
         problem = str(problems.exceptions[0])
@@ -79,67 +125,94 @@ def main() -> int:
 
 
 async def _run(rounds: int, seconds: float) -> None:
-    async with AsyncExitStack() as ends:
-        tills = {name: await _till(ends, name) for name in ("off", "on")}
-        recorded = await tills["on"].one()
-        parts = _parts(recorded, rounds) | await _all(recorded, rounds)
-        used: dict[tuple[str, int], list[float]] = {(name, many): [] for name in tills for many in IN_FLIGHT}
-        for number in range(rounds):
-            for many in IN_FLIGHT:
-                for name in sorted(tills, reverse=number % 2 == 1):  # neither always follows the other
-                    used[name, many].append(await tills[name].cpu_us(many, seconds))
-    _show(parts, used)
+    nowhere = await Child.start("bench.nowhere")
+    try:
+        address = (await nowhere.hear()).split()[1]
+        async with AsyncExitStack() as ends:
+            recorded = await (await _till(ends, "on", address)).one()
+        yardstick = Yardstick(ended for _, ended in recorded)
+        parts = _parts(recorded, yardstick, rounds) | await _all(recorded, yardstick, rounds, address)
+        pairs: dict[int, list[Pair]] = {many: [] for many in IN_FLIGHT}
+        async with AsyncExitStack() as ends:
+            tills = {name: await _till(ends, name, address) for name in ("off", "on")}
+            for number in range(rounds):
+                for many in IN_FLIGHT:
+                    pairs[many].append(await _pair(tills, yardstick, many, seconds, on_first=number % 2 == 1))
+        _show(parts, pairs)
+    finally:
+        await nowhere.end()
 
 
-async def _till(ends: AsyncExitStack, name: str) -> Till:
+async def _till(ends: AsyncExitStack, name: str, collector: str) -> Till:
     settings = {program: {"tracing": "1" if name == "on" else "0"} for program in PROGRAMS}
     network = LocalNetwork(in_process=True, settings=settings)
-    network.collector = Nowhere()
+    network.collector = Away(CollectorSink(GrpcLink("collector", collector, "merchant")))
     await ends.enter_async_context(network)
     return Till(network, await new_cards(network))
 
 
-def _parts(recorded: Sequence[tuple[str, Ended]], rounds: int) -> dict[str, list[float]]:
-    """CPU time in microseconds of taking one call, and of writing all spans of one authorisation as bytes."""
+class Pair(NamedTuple):
+    """One stretch of load without recording and one with it, and what is between them."""
+
+    off_us: float
+    on_us: float
+    recording: Figure
+
+
+async def _pair(tills: Mapping[str, Till], yardstick: Yardstick, many: int, seconds: float, *, on_first: bool) -> Pair:
+    before_us, used = yardstick.cpu_us(), {}
+    for name in sorted(tills, reverse=not on_first):  # neither always follows the other
+        used[name] = await tills[name].cpu_us(many, seconds)
+    return Pair(used["off"], used["on"], yardstick.beside(used["on"] - used["off"], before_us))
+
+
+def _parts(recorded: Sequence[tuple[str, Ended]], yardstick: Yardstick, rounds: int) -> dict[str, list[Figure]]:
+    """Taking one call, and writing all spans of one authorisation as bytes, many at once as under load."""
     by_service: dict[str, list[Ended]] = {}
     for service, ended in recorded:
         by_service.setdefault(service, []).append(ended)
-    first, ended = Recorder(recorded[0][0], [Nowhere()]), recorded[0][1]
+    recorder, ended = Recorder(recorded[0][0], [Collector()]), recorded[0][1]
 
     def take() -> None:
-        first.record(ended)
-        first._queue.clear()
+        recorder.record(ended)
+        recorder._queue.clear()
 
     def writing(form: Form) -> Callable[[], object]:
-        writers = [(Writer(name, form), calls) for name, calls in by_service.items()]
+        writers = [(Writer(name, form), calls * WRITTEN) for name, calls in by_service.items()]
         return lambda: [writer.batch(calls, 0) for writer, calls in writers]
 
-    return {
-        f"{YARDSTICK} ({YARDSTICK_US})": _timed(_yardstick(by_service["merchant"]), 5_000, rounds),
-        f"Recorder.record, a call (goal: {GOAL_RECORD_US:.0f})": _timed(take, 20_000, rounds),
-        f"writing {len(recorded)} spans, an authorisation": _timed(writing(BRIEF), 500, rounds),
-        "the same as text, for receivers of others": _timed(writing(TEXT), 500, rounds),
+    works = {
+        f"Recorder.record, a call (goal: {GOAL_RECORD_US:.0f})": (take, 2_000, 1),
+        f"writing {len(recorded)} spans, an authorisation": (writing(BRIEF), 1, WRITTEN),
+        "the same as text, for receivers of others": (writing(TEXT), 1, WRITTEN),
     }
+    found: dict[str, list[Figure]] = {name: [] for name in (YARDSTICK, *works)}
+    for _ in range(rounds * PARTS_A_ROUND):
+        for name, (work, times, each) in works.items():
+            before_us = yardstick.cpu_us()
+            found[name].append(yardstick.beside(_cpu_us(work, times) / each, before_us))
+        found[YARDSTICK].append(Figure(yardstick.cpu_us(), YARDSTICK_US))
+    return found
 
 
-async def _all(recorded: Sequence[tuple[str, Ended]], rounds: int) -> dict[str, list[float]]:
-    """CPU time in microseconds of an authorisation's recording in all: taking, writing, sending to a collector.
+async def _all(
+    recorded: Sequence[tuple[str, Ended]], yardstick: Yardstick, rounds: int, address: str
+) -> dict[str, list[Figure]]:
+    """An authorisation's recording in all: taking, writing, sending to a collector.
 
     A service gathers for a quarter of a second where much comes: how many that are decides what sending costs each.
     """
-    house = await Child.start("bench.console.house")
-    try:
-        _, _, address = (await house.hear()).split()
-        sinks = {name: CollectorSink(GrpcLink("collector", address, name)) for name, _ in recorded}
-        recorders = {name: Recorder(name, [sink]) for name, sink in sinks.items()}
-        found = {many: [await _gathered(recorded, recorders, many) for _ in range(rounds)] for many in GATHERED}
-        for sink in sinks.values():
-            await sink.close()
-    finally:
-        await house.end()
-    return {
-        f"all of it, sent, {many} authorisations gathered (goal: {GOAL_ALL_US:.0f})": found[many] for many in GATHERED
-    }
+    sinks = {name: CollectorSink(GrpcLink("collector", address, name)) for name in {name for name, _ in recorded}}
+    recorders = {name: Recorder(name, [sink]) for name, sink in sinks.items()}
+    found: dict[str, list[Figure]] = {}
+    for many in GATHERED:
+        figures = found[f"all of it, sent, {many} authorisations gathered (goal: {GOAL_ALL_US:.0f})"] = []
+        for _ in range(rounds):
+            before_us = yardstick.cpu_us()
+            figures.append(yardstick.beside(await _gathered(recorded, recorders, many), before_us))
+    for sink in sinks.values():
+        await sink.close()
+    return found
 
 
 async def _gathered(recorded: Sequence[tuple[str, Ended]], recorders: Mapping[str, Recorder], many: int) -> float:
@@ -152,33 +225,26 @@ async def _gathered(recorded: Sequence[tuple[str, Ended]], recorders: Mapping[st
     return (time.process_time_ns() - began) / times / many / 1e3
 
 
-def _yardstick(calls: Sequence[Ended]) -> Callable[[], object]:
-    call = next(one for one in calls if one.method.endswith("/SubmitPayment"))
-    known = [(type(message), message.SerializeToString()) for message in (call.request, call.response) if message]
-    return lambda: [kind.FromString(data).SerializeToString() for kind, data in known]
+def _cpu_us(work: Callable[[], object], times: int) -> float:
+    began = time.process_time_ns()
+    for _ in range(times):
+        work()
+    return (time.process_time_ns() - began) / times / 1e3
 
 
-def _timed(work: Callable[[], object], times: int, rounds: int) -> list[float]:
-    found = []
-    for _ in range(rounds):
-        began = time.process_time_ns()
-        for _ in range(times):
-            work()
-        found.append((time.process_time_ns() - began) / times / 1e3)
-    return found
+def _show(parts: Mapping[str, Sequence[Figure]], pairs: Mapping[int, Sequence[Pair]]) -> None:
+    table = Table("CPU time, microseconds", "off", "on", "recording", f"where the yardstick is {YARDSTICK_US}")
+    for name, figures in parts.items():
+        table.add_row(name, "", "", *_here_and_there(figures))
+    for many, found in pairs.items():
+        off, on = _spread([pair.off_us for pair in found]), _spread([pair.on_us for pair in found])
+        name = f"an authorisation, {many} in flight (goal: {GOAL_ALL_US:.0f})"
+        table.add_row(name, off, on, *_here_and_there([pair.recording for pair in found]))
+    Console(width=160).print(table)
 
 
-def _show(parts: dict[str, list[float]], used: dict[tuple[str, int], list[float]]) -> None:
-    table = Table("CPU time, microseconds", "off", "on", "recording")
-    for name, found in parts.items():
-        table.add_row(name, "", "", _spread(found))
-    for many in IN_FLIGHT:
-        off, on = used["off", many], used["on", many]
-        between = [with_ - without for with_, without in zip(on, off, strict=True)]
-        table.add_row(
-            f"an authorisation, {many} in flight (goal: {GOAL_ALL_US:.0f})", _spread(off), _spread(on), _spread(between)
-        )
-    Console(width=140).print(table)
+def _here_and_there(figures: Sequence[Figure]) -> tuple[str, str]:
+    return _spread([figure.here for figure in figures]), _spread([figure.there for figure in figures])
 
 
 def _spread(found: Sequence[float]) -> str:

@@ -5,7 +5,6 @@ the queue is full a span is dropped and counted: payments never wait for telemet
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -23,6 +22,9 @@ BATCH_DELAY_S = 0.05
 
 BUSY_SPANS, BUSY_DELAY_S = 8, 0.25
 """With so many gathered at once, the next ones are gathered longer: each sending is a gRPC call like any payment's."""
+
+CROWDED_SPANS, CROWDED_DELAY_S = 64, 0.5
+"""The same once more, at a hundred authorisations a second: nobody waits for any one of them."""
 
 
 class Records(Protocol):
@@ -43,7 +45,7 @@ class Recorder:
         self.service = service
         self._outboxes = [Outbox(sink) for sink in sinks]
         self._writers = {sink.form: Writer(service, sink.form) for sink in sinks}
-        self._queue: deque[Ended] = deque()
+        self._queue: list[Ended] = []
         self._overflowed = 0
 
     @property
@@ -63,7 +65,7 @@ class Recorder:
         delay_s = BATCH_DELAY_S
         while True:
             await asyncio.sleep(delay_s)
-            delay_s = BUSY_DELAY_S if len(self._queue) >= BUSY_SPANS else BATCH_DELAY_S
+            delay_s = gathering_s(len(self._queue))
             await self._hand_over()
 
     async def flush(self) -> None:
@@ -73,8 +75,16 @@ class Recorder:
 
     async def _hand_over(self) -> None:
         while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_LENGTH))]
+            batch = self._queue[:BATCH_LENGTH]
+            del self._queue[:BATCH_LENGTH]
             spans = {form: writer.batch(batch, self.dropped) for form, writer in self._writers.items()}
             for outbox in self._outboxes:
                 outbox.put(spans[outbox.form], len(batch))
             await asyncio.sleep(0)  # writing many takes long, and payments run on this loop
+
+
+def gathering_s(gathered: int) -> float:
+    """How long spans are gathered, in seconds, where so many were gathered last."""
+    if gathered >= CROWDED_SPANS:
+        return CROWDED_DELAY_S
+    return BUSY_DELAY_S if gathered >= BUSY_SPANS else BATCH_DELAY_S

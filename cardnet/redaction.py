@@ -23,6 +23,7 @@ Hide = Callable[[Any], object]
 _STARS = {length: b"*" * length for length in range(8, 65)}
 """What stands in the place of so many bytes. Fewer may stand elsewhere, too, by chance; more are not worth sending."""
 
+_stars_for = _STARS.get
 _FEW_STARS = "*" * 8
 
 
@@ -58,7 +59,7 @@ def redacting(kind: type[Message]) -> Redact:
             for name, end in texts:
                 if value := getattr(within, name):
                     secret = value[:end].encode()
-                    stars = _STARS.get(len(secret))
+                    stars = _stars_for(len(secret))
                     if stars is None:
                         return _redacted_copy(message, found)
                     data = data.replace(secret, stars)

@@ -87,7 +87,7 @@ def as_text(fields: Mapping[str, str]) -> str:
 _RESOURCE_SPANS, _SCOPE_SPANS, _SPANS, _ATTRIBUTES = b"\x0a", b"\x12", b"\x12", b"\x4a"
 _TRACE_ID, _SPAN_ID, _PARENT_ID, _START, _END = "0a10", "1208", "2208", 0x39, 0x41
 _VALUE, _STRING, _BYTES = b"\x12", b"\x0a", b"\x3a"
-_TIMES = Struct("<BQBQ")
+_times = Struct("<BQBQ").pack
 
 
 class Form(NamedTuple):
@@ -110,29 +110,37 @@ BRIEF = Form("message", _BYTES, redacting)
 """For cardnet's own collector, which makes text of it for whoever reads the trace. It costs less than half."""
 
 
-class _Before(dict[int, bytes]):
-    """What stands before a message of so many bytes, at one end of a call that is a step of this service's."""
+class _Told(dict[int, bytes]):
+    """How one end of a call that is a step of this service's is told: what writes its message, and what stands before.
+
+    The latter goes by the message's length: few are in use, and there are no more than a message may have bytes.
+    """
 
     def __init__(self, step: int, end: str, form: Form) -> None:
         super().__init__()
+        self._form = form
         self._number = _attribute(f"cardnet.{end}.step", str(step))
         self._key = _named(f"cardnet.{end}.{form.key}")
-        self._kind = form.kind
+        self.write: Redact = self._write_first
 
     def __missing__(self, size: int) -> bytes:
         # The message comes last in the attribute, and in its value.
-        before = self._kind + _varint(size)
+        before = self._form.kind + _varint(size)
         before = self._key + _VALUE + _varint(len(before) + size) + before
         before = self._number + _ATTRIBUTES + _varint(len(before) + size) + before
         return self.setdefault(size, before)
+
+    def _write_first(self, message: Message) -> bytes:
+        self.write = self._form.writing(type(message))
+        return self.write(message)
 
 
 class _Way(NamedTuple):
     """What the spans of a method's calls have in common at one end, and which of the two messages they tell."""
 
     common: bytes
-    request: _Before | None
-    response: _Before | None
+    request: _Told | None
+    response: _Told | None
 
 
 class Writer:
@@ -141,7 +149,6 @@ class Writer:
     def __init__(self, service: str, form: Form) -> None:
         self._service = service
         self._form = form
-        self._writing = form.writing
         self._ways: dict[tuple[str, bool, str], _Way] = {}
 
     def batch(self, ended: Sequence[Ended], dropped: int) -> bytes:
@@ -159,12 +166,12 @@ class Writer:
         common, asked, answered = self._ways.get((method, server, fault)) or self._new_way(ended)
         trace_id, span_id = trace
         place = f"{_TRACE_ID}{trace_id}{_SPAN_ID}{span_id}{_PARENT_ID if parent else ''}{parent}"
-        parts = [unhexlify(place), _TIMES.pack(_START, start_ns, _END, end_ns), common]
+        parts = [unhexlify(place), _times(_START, start_ns, _END, end_ns), common]
         if asked is not None and request is not None:
-            message = self._writing(type(request))(request)
+            message = asked.write(request)
             parts += (asked[len(message)], message)
         if answered is not None and response is not None:
-            message = self._writing(type(response))(response)
+            message = answered.write(response)
             parts += (answered[len(message)], message)
         if answers is not None:
             parts.append(_attribute("cardnet.response.count", str(answers)))
@@ -173,16 +180,16 @@ class Writer:
         return b"".join(parts)
 
     def _new_way(self, ended: Ended) -> _Way:
-        ends = [self._before(ended.method, end) for end in ("request", "response")]
+        ends = [self._told(ended.method, end) for end in ("request", "response")]
         way = self._ways[ended.method, ended.server, ended.fault] = _Way(_common(ended), *ends)
         return way
 
-    def _before(self, method: str, end: str) -> _Before | None:
+    def _told(self, method: str, end: str) -> _Told | None:
         step = step_of(method.rpartition("/")[2], end)
         # The cardholder is no service: the merchant records step 1 for them.
         if step is None or self._service != ("merchant" if step.sender == "cardholder" else step.sender):
             return None
-        return _Before(step.number, end, self._form)
+        return _Told(step.number, end, self._form)
 
 
 def _common(ended: Ended) -> bytes:

@@ -19,7 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Tr
 
 from cardnet.identity import MERCHANT
 from cardnet.otlp import EXPORT
-from cardnet.recorder import BATCH_LENGTH, BUSY_DELAY_S
+from cardnet.recorder import BATCH_LENGTH, CROWDED_DELAY_S
 from cardnet.testing import LocalNetwork
 from cardnet.traces.collector import Collector
 from cardnet.wire import CLAIM_KEY
@@ -157,7 +157,7 @@ class Service:
         turn = 0
         while not self._due.is_over(self.sent):
             turn += 1
-            at_s = min((turn + self._offset) * BUSY_DELAY_S, self._due.seconds)
+            at_s = min((turn + self._offset) * CROWDED_DELAY_S, self._due.seconds)
             await asyncio.sleep(at_s - self._due.now_s)
             ahead = self._due.upto()
             while self.sent < ahead:

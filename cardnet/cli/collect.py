@@ -100,10 +100,11 @@ async def _collect(
     from cardnet.doors import GRACE_S, open_health_door
     from cardnet.env import Env
     from cardnet.otlp import receivers
-    from cardnet.server import told_to_stop
+    from cardnet.server import collect_seldom, told_to_stop
     from cardnet.traces import collector as collecting
 
     keep_secrets_in(os.environ)
+    collect_seldom()
     collector = collecting.Collector(receivers(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")))
     stop, as_ = told_to_stop(), Identity(identity)
     servers = [(await collecting.listen(collector, Env.of("collector"), addresses, as_, trust_domain))[0]]

@@ -122,6 +122,7 @@ def up(
         _make(data_dir)
 
     from cardnet.cli.serving import until_told_to_stop
+    from cardnet.server import collect_seldom
     from cardnet.testing import LocalNetwork
 
     network = LocalNetwork(
@@ -150,6 +151,7 @@ def up(
     if insecure:
         warn(PLAIN)
     shown_clock = frozen_at or ("" if clock == "real" else clock)
+    collect_seldom()
     asyncio.run(until_told_to_stop(network, _header(seed, shown_clock), json_))
 
 

@@ -8,7 +8,7 @@ from payment_spans import END_NS, START_NS, Gathered, checkout, number, sent, su
 
 from cardnet import __version__, recorder
 from cardnet.identity import MAY_CALL
-from cardnet.recorder import Recorder
+from cardnet.recorder import Recorder, gathering_s
 from cardnet.span import BRIEF, SERVED_BY, Ended, _attribute
 from cardnet.traces.carried import tell_all
 from cardnet.v1.merchant_pb2 import CheckoutRequest
@@ -116,3 +116,23 @@ async def test_without_a_receiver_nothing_is_gathered() -> None:
 def test_whose_each_method_is_is_known() -> None:
     collectors = {"cardnet.v1.Traces", "opentelemetry.proto.collector.trace.v1.TraceService"}
     assert {method.split("/")[1] for method in MAY_CALL} - collectors == SERVED_BY.keys()
+
+
+@pytest.mark.parametrize(
+    ("gathered", "seconds"), [(0, 0.05), (7, 0.05), (8, 0.25), (63, 0.25), (64, 0.5), (100_000, 0.5)]
+)
+def test_the_more_comes_the_longer_it_is_gathered_and_never_long(gathered: int, seconds: float) -> None:
+    assert gathering_s(gathered) == seconds
+
+
+async def test_a_service_that_is_far_behind_sends_all_of_it_in_order_and_in_parts() -> None:
+    gathered = Gathered()
+    behind = Recorder("merchant", [gathered])
+    for trace in range(1, 1_301):
+        behind.record(checkout(trace))
+    await behind.flush()
+    written = TracesData.FromString(b"".join(gathered.data))
+    assert [len(one.scope_spans[0].spans) for one in written.resource_spans] == [512, 512, 276]
+    spans = [span for one in written.resource_spans for span in one.scope_spans[0].spans]
+    assert [span.trace_id.hex() for span in spans] == [number(trace) for trace in range(1, 1_301)]
+    assert behind.dropped == 0
