@@ -23,6 +23,7 @@ from bench.load import Purchases, measure
 from bench.samples import CARD_ON_FILE_ID
 from cardnet.embedded_store import EmbeddedStore
 from cardnet.identity import CARDHOLDER, NEIGHBOURS
+from cardnet.server import collect_seldom
 from cardnet.steps import SERVICES
 from cardnet.testing import LocalNetwork
 from cardnet.testing.ports import Ports
@@ -50,6 +51,7 @@ async def five() -> None:
 
 async def single() -> None:
     """All five in this process, with fronts, as `cardnet up --single-process` runs them."""
+    collect_seldom()
     async with LocalNetwork(in_process=True, fronts=True, settings=LASTING) as network:
         _tell(network.addresses["merchant"], [os.getpid()], await new_cards(network), network)
         await _answer_questions(None)

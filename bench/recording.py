@@ -1,16 +1,16 @@
 """Measures what recording costs the services, on and off side by side: `python -m bench.recording`, or `make bench`.
 
-Everything is also told at the speed of the machine on which the goals were set: beside each figure, in the same moment,
-a yardstick is measured. The collector's own work is another process's, and not in it.
+What it costs is also told for a machine of the speed of that on which the goals were set: beside each figure, in the
+same moment, a yardstick is measured. That is a rough scale, for the yardstick is C and recording mostly Python. The
+collector's own work is another process's, and not in it.
 """
 
 import argparse
 import asyncio
-import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,10 +22,10 @@ from rich.table import Table
 
 from bench.child import Child
 from bench.host import new_cards
-from bench.load import NotApproved, Purchases, measure
+from bench.load import NotApproved, Purchases
 from cardnet.identity import PROGRAMS
 from cardnet.otlp import CollectorSink
-from cardnet.recorder import Recorder
+from cardnet.recorder import CROWDED_DELAY_S, Recorder
 from cardnet.server import collect_seldom
 from cardnet.span import BRIEF, TEXT, Ended, Form, Writer
 from cardnet.testing import LocalNetwork
@@ -47,7 +47,7 @@ PARTS_A_ROUND = 20
 
 
 class Away(Collector):
-    """Has a collector in another process keep all spans."""
+    """Sends all spans to another process: all five services by one connection, where five processes have five."""
 
     def __init__(self, sink: CollectorSink) -> None:
         super().__init__()
@@ -94,10 +94,20 @@ class Till:
     def __init__(self, network: LocalNetwork, cards: Sequence[str]) -> None:
         self._pay, self._purchases = MerchantStub(network.channel("merchant")).Checkout, Purchases(cards)
 
-    async def cpu_us(self, in_flight: int, seconds: float) -> float:
-        """This process's CPU time per authorisation."""
-        parties = {"all": [os.getpid()]}
-        return (await measure(self._pay, self._purchases, in_flight, seconds, parties)).cpu_us["all"]
+    async def cpu_us(self, in_flight: int, payments: int) -> float:
+        """This process's CPU time per authorisation, from the first payment until all spans have been sent."""
+        began, turns = time.process_time_ns(), iter(range(payments))
+        async with asyncio.TaskGroup() as customers:
+            for _ in range(in_flight):
+                customers.create_task(self._buy(turns))
+        await asyncio.sleep(2 * CROWDED_DELAY_S)
+        return (time.process_time_ns() - began) / payments / 1e3
+
+    async def _buy(self, turns: Iterator[int]) -> None:
+        for _ in turns:
+            answer = await self._pay(self._purchases.next())
+            if not answer.approved:
+                raise NotApproved(f"a payment was answered {answer.response_code}: {answer.notice}")
 
     async def one(self) -> list[tuple[str, Ended]]:
         """What each service records of one authorisation."""
@@ -110,13 +120,13 @@ class Till:
 def main() -> int:
     """Run the bench; 0 when all was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.recording", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=24, help="rounds to take medians over (24)")
-    parser.add_argument("--seconds", type=float, default=0.4, help="how long each is measured in a round (0.4)")
+    parser.add_argument("--rounds", type=int, default=12, help="rounds to take medians over (12)")
+    parser.add_argument("--payments", type=int, default=512, help="how many make one figure with services (512)")
     options = parser.parse_args()
     problem = ""
     try:
         collect_seldom()
-        uvloop.run(_run(options.rounds, options.seconds))
+        uvloop.run(_run(options.rounds, options.payments))
     except* NotApproved as problems:
         problem = str(problems.exceptions[0])
     if problem:
@@ -124,7 +134,7 @@ def main() -> int:
     return 2 if problem else 0
 
 
-async def _run(rounds: int, seconds: float) -> None:
+async def _run(rounds: int, payments: int) -> None:
     nowhere = await Child.start("bench.nowhere")
     try:
         address = (await nowhere.hear()).split()[1]
@@ -135,9 +145,11 @@ async def _run(rounds: int, seconds: float) -> None:
         pairs: dict[int, list[Pair]] = {many: [] for many in IN_FLIGHT}
         async with AsyncExitStack() as ends:
             tills = {name: await _till(ends, name, address) for name in ("off", "on")}
+            for till in tills.values():
+                await till.cpu_us(max(IN_FLIGHT), payments)  # everything is imported and connected by then
             for number in range(rounds):
                 for many in IN_FLIGHT:
-                    pairs[many].append(await _pair(tills, yardstick, many, seconds, on_first=number % 2 == 1))
+                    pairs[many].append(await _pair(tills, yardstick, many, payments, on_first=number % 2 == 1))
         _show(parts, pairs)
     finally:
         await nowhere.end()
@@ -152,17 +164,17 @@ async def _till(ends: AsyncExitStack, name: str, collector: str) -> Till:
 
 
 class Pair(NamedTuple):
-    """One stretch of load without recording and one with it, and what is between them."""
+    """The same payments without recording and with it, and what is between them."""
 
     off_us: float
     on_us: float
     recording: Figure
 
 
-async def _pair(tills: Mapping[str, Till], yardstick: Yardstick, many: int, seconds: float, *, on_first: bool) -> Pair:
+async def _pair(tills: Mapping[str, Till], yardstick: Yardstick, many: int, payments: int, *, on_first: bool) -> Pair:
     before_us, used = yardstick.cpu_us(), {}
-    for name in sorted(tills, reverse=not on_first):  # neither always follows the other
-        used[name] = await tills[name].cpu_us(many, seconds)
+    for name in sorted(tills, reverse=on_first):  # neither always follows the other
+        used[name] = await tills[name].cpu_us(many, payments)
     return Pair(used["off"], used["on"], yardstick.beside(used["on"] - used["off"], before_us))
 
 

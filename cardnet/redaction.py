@@ -3,7 +3,7 @@
 What takes the secrets out of a type of message is made once, and asked for every step of every payment.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -20,11 +20,8 @@ Redact = Callable[[Any], bytes]
 Hide = Callable[[Any], object]
 """Makes one field of a message such as anybody may read."""
 
-_STARS = {length: b"*" * length for length in range(8, 65)}
-"""What stands in the place of so many bytes. Fewer may stand elsewhere, too, by chance; more are not worth sending."""
-
-_stars_for = _STARS.get
-_FEW_STARS = "*" * 8
+_STARS = "*" * 8
+"""What stands in a secret's place."""
 
 
 class _Secrets(NamedTuple):
@@ -45,40 +42,21 @@ def redacting(kind: type[Message]) -> Redact:
     The messages: such as came through `messages.parse` or were made here, so that they have no fields that are unknown.
     """
     described: Any = kind.DESCRIPTOR
-    found = list(_secrets(described))
-    if any(secrets.others for secrets in found):
-        return lambda message: _redacted_copy(message, found)
-    # A number may be a part of what is secret as a whole, which then would not be found any more: that goes first.
-    found.sort(key=lambda secrets: any(end for _, end in secrets.texts))
+    found = tuple(_secrets(described))
 
     def redacted(message: Message) -> bytes:
-        # In the bytes, where a text stands as it is: half of what a copy costs.
-        data = message.SerializeToString()
-        for holder, texts, _ in found:
-            within = holder(message) if holder else message
+        copy = kind()
+        copy.CopyFrom(message)  # it may still be on its way
+        for holder, texts, others in found:
+            within = holder(copy) if holder else copy
             for name, end in texts:
                 if value := getattr(within, name):
-                    secret = value[:end].encode()
-                    stars = _stars_for(len(secret))
-                    if stars is None:
-                        return _redacted_copy(message, found)
-                    data = data.replace(secret, stars)
-        return data
+                    setattr(within, name, (value[:end] and _STARS) + value[end:] if end else _STARS)
+            for hide in others:
+                hide(within)
+        return copy.SerializeToString()
 
     return redacted
-
-
-def _redacted_copy(message: Message, found: Sequence[_Secrets]) -> bytes:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    for holder, texts, others in found:
-        within = holder(copy) if holder else copy
-        for name, end in texts:
-            if value := getattr(within, name):
-                setattr(within, name, (value[:end] and _FEW_STARS) + (value[end:] if end else ""))
-        for hide in others:
-            hide(within)
-    return copy.SerializeToString()
 
 
 def _secrets(kind: Descriptor, within: str = "") -> Iterator[_Secrets]:
@@ -86,7 +64,6 @@ def _secrets(kind: Descriptor, within: str = "") -> Iterator[_Secrets]:
     texts = [(field.name, -field.clear or None) for field in plan if field.secret and _is_text(kind, field)]
     others = tuple(filter(None, (_hide(kind, field) for field in plan)))
     if texts or others:
-        texts.sort(key=lambda text: text[1] is not None)
         yield _Secrets(attrgetter(within) if within else None, tuple(texts), others)
     for field in plan:
         if field.message and not field.repeated:

@@ -26,8 +26,8 @@ Build = Callable[[C, Env, list[Sink]], Service]
 
 
 GARBAGE_AFTER = 10_000
-"""Objects that come to be before Python looks for cycles. By default 700: at 64 payments in flight as many live at any
-time, and looking at them over and over cost 7 % of an authorisation (measured by `gc.callbacks`; now 1 %).
+"""Objects that come to be before Python looks for cycles. By Python 3.11's default, 700: at 64 payments in flight more
+live at any time, and to look at them over and over cost 7 % of an authorisation (measured by `gc.callbacks`; now 1 %).
 """
 
 

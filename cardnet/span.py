@@ -113,7 +113,7 @@ BRIEF = Form("message", _BYTES, redacting)
 class _Told(dict[int, bytes]):
     """How one end of a call that is a step of this service's is told: what writes its message, and what stands before.
 
-    The latter goes by the message's length: few are in use, and there are no more than a message may have bytes.
+    The latter goes by the message's length, of which few are in use.
     """
 
     def __init__(self, step: int, end: str, form: Form) -> None:

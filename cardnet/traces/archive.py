@@ -32,7 +32,7 @@ AT_A_TIME = 100
 """Spans, what they stand in, and kilobytes of them, that are taken before somebody else has a turn."""
 
 BEGINS_WITHIN_S = 1.0
-"""How long the first span of a trace may take to come: it is sent a twentieth of a second after its call."""
+"""How long the first span of a trace may take to come: it is sent half a second after its call at the latest."""
 
 SETTLES_WITHIN_S = 2.0
 """How long nothing of a trace comes until it counts as all that will come."""
