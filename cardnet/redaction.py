@@ -43,6 +43,8 @@ def redacting(kind: type[Message]) -> Redact:
     """
     described: Any = kind.DESCRIPTOR
     found = tuple(_secrets(described))
+    if not found:
+        return kind.SerializeToString
 
     def redacted(message: Message) -> bytes:
         copy = kind()
