@@ -7,30 +7,27 @@ collector's own work is another process's, and not in it.
 
 import argparse
 import asyncio
+import itertools
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import NamedTuple
-from unittest.mock import patch
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from bench.child import Child
-from bench.host import new_cards
-from bench.load import NotApproved, Purchases
-from cardnet.identity import PROGRAMS
+from bench.load import NotApproved
+from bench.till import Authorisation, Till, opened
 from cardnet.otlp import CollectorSink
-from cardnet.recorder import CROWDED_DELAY_S, Recorder
+from cardnet.recorder import Recorder
 from cardnet.server import collect_seldom
 from cardnet.span import BRIEF, TEXT, Ended, Form, Writer
-from cardnet.testing import LocalNetwork
 from cardnet.traces.collector import Collector
-from cardnet.v1.merchant_pb2_grpc import MerchantStub
 from cardnet.wire import GrpcLink
 
 IN_FLIGHT = (1, 8, 64)
@@ -39,22 +36,16 @@ GOAL_RECORD_US, GOAL_ALL_US = 5.0, 60.0
 YARDSTICK, YARDSTICK_US = "yardstick: SubmitPayment's messages read and written", 2.5
 """By which machines are compared: the goals were set on one that needed so many microseconds for it."""
 
+KNOWN = 512
+"""Of how many authorisations the calls are written where the parts are measured. Each has messages of its own, as under
+load: the same ones again and again would be quicker to read.
+"""
+
 WRITTEN = 64
 """How many authorisations are written at once where writing is measured."""
 
-PARTS_A_ROUND = 20
-"""The parts are over so soon that they can be measured often: the machine's speed changes between two of them."""
-
-
-class Away(Collector):
-    """Sends all spans to another process: all five services by one connection, where five processes have five."""
-
-    def __init__(self, sink: CollectorSink) -> None:
-        super().__init__()
-        self._sink = sink
-
-    async def export(self, data: bytes, *, ours: bool = True) -> None:
-        await self._sink.export(data)
+PARTS_A_ROUND, PAIRS_A_ROUND = 20, 8
+"""What is soon over can be measured often: the machine's speed changes from one moment to the next."""
 
 
 @dataclass(frozen=True)
@@ -88,40 +79,11 @@ class Yardstick:
             kind.FromString(data).SerializeToString()
 
 
-class Till:
-    """A network of which one kind of recording is measured, and who pays there."""
-
-    def __init__(self, network: LocalNetwork, cards: Sequence[str]) -> None:
-        self._pay, self._purchases = MerchantStub(network.channel("merchant")).Checkout, Purchases(cards)
-
-    async def cpu_us(self, in_flight: int, payments: int) -> float:
-        """This process's CPU time per authorisation, from the first payment until all spans have been sent."""
-        began, turns = time.process_time_ns(), iter(range(payments))
-        async with asyncio.TaskGroup() as customers:
-            for _ in range(in_flight):
-                customers.create_task(self._buy(turns))
-        await asyncio.sleep(2 * CROWDED_DELAY_S)
-        return (time.process_time_ns() - began) / payments / 1e3
-
-    async def _buy(self, turns: Iterator[int]) -> None:
-        for _ in turns:
-            answer = await self._pay(self._purchases.next())
-            if not answer.approved:
-                raise NotApproved(f"a payment was answered {answer.response_code}: {answer.notice}")
-
-    async def one(self) -> list[tuple[str, Ended]]:
-        """What each service records of one authorisation."""
-        recorded: list[tuple[str, Ended]] = []
-        with patch.object(Recorder, "record", lambda recorder, ended: recorded.append((recorder.service, ended))):
-            await self._pay(self._purchases.next())
-        return recorded
-
-
 def main() -> int:
     """Run the bench; 0 when all was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.recording", description=__doc__)
     parser.add_argument("--rounds", type=int, default=12, help="rounds to take medians over (12)")
-    parser.add_argument("--payments", type=int, default=512, help="how many make one figure with services (512)")
+    parser.add_argument("--payments", type=int, default=128, help="how many are gathered with services (128)")
     options = parser.parse_args()
     problem = ""
     try:
@@ -139,28 +101,21 @@ async def _run(rounds: int, payments: int) -> None:
     try:
         address = (await nowhere.hear()).split()[1]
         async with AsyncExitStack() as ends:
-            recorded = await (await _till(ends, "on", address)).one()
-        yardstick = Yardstick(ended for _, ended in recorded)
-        parts = _parts(recorded, yardstick, rounds) | await _all(recorded, yardstick, rounds, address)
+            till = await opened(ends, "on", address)
+            known = [await till.recorded() for _ in range(KNOWN)]
+        yardstick = Yardstick(ended for _, ended in known[0])
+        parts = _parts(known, yardstick, rounds) | await _all(known, yardstick, rounds, address)
         pairs: dict[int, list[Pair]] = {many: [] for many in IN_FLIGHT}
         async with AsyncExitStack() as ends:
-            tills = {name: await _till(ends, name, address) for name in ("off", "on")}
+            tills = {name: await opened(ends, name, address) for name in ("off", "on")}
             for till in tills.values():
-                await till.cpu_us(max(IN_FLIGHT), payments)  # everything is imported and connected by then
-            for number in range(rounds):
+                await till.cpu_us(max(IN_FLIGHT), KNOWN)  # everything is imported and connected by then
+            for _ in range(rounds):
                 for many in IN_FLIGHT:
-                    pairs[many].append(await _pair(tills, yardstick, many, payments, on_first=number % 2 == 1))
+                    pairs[many].append(await _pair(tills, yardstick, many, payments))
         _show(parts, pairs)
     finally:
         await nowhere.end()
-
-
-async def _till(ends: AsyncExitStack, name: str, collector: str) -> Till:
-    settings = {program: {"tracing": "1" if name == "on" else "0"} for program in PROGRAMS}
-    network = LocalNetwork(in_process=True, settings=settings)
-    network.collector = Away(CollectorSink(GrpcLink("collector", collector, "merchant")))
-    await ends.enter_async_context(network)
-    return Till(network, await new_cards(network))
 
 
 class Pair(NamedTuple):
@@ -171,31 +126,39 @@ class Pair(NamedTuple):
     recording: Figure
 
 
-async def _pair(tills: Mapping[str, Till], yardstick: Yardstick, many: int, payments: int, *, on_first: bool) -> Pair:
-    before_us, used = yardstick.cpu_us(), {}
-    for name in sorted(tills, reverse=on_first):  # neither always follows the other
-        used[name] = await tills[name].cpu_us(many, payments)
-    return Pair(used["off"], used["on"], yardstick.beside(used["on"] - used["off"], before_us))
+async def _pair(tills: Mapping[str, Till], yardstick: Yardstick, many: int, payments: int) -> Pair:
+    """The mean of several, which take turns in being first: neither always follows the other."""
+    found = []
+    for number in range(PAIRS_A_ROUND):
+        before_us, used = yardstick.cpu_us(), {}
+        for name in sorted(tills, reverse=number % 2 == 1):
+            used[name] = await tills[name].cpu_us(many, payments)
+        found.append(Pair(used["off"], used["on"], yardstick.beside(used["on"] - used["off"], before_us)))
+    here = statistics.fmean(pair.recording.here for pair in found)
+    there = statistics.fmean(pair.recording.there for pair in found)
+    off_us, on_us = statistics.fmean(pair.off_us for pair in found), statistics.fmean(pair.on_us for pair in found)
+    return Pair(off_us, on_us, Figure(here, there))
 
 
-def _parts(recorded: Sequence[tuple[str, Ended]], yardstick: Yardstick, rounds: int) -> dict[str, list[Figure]]:
+def _parts(known: Sequence[Authorisation], yardstick: Yardstick, rounds: int) -> dict[str, list[Figure]]:
     """Taking one call, and writing all spans of one authorisation as bytes, many at once as under load."""
-    by_service: dict[str, list[Ended]] = {}
-    for service, ended in recorded:
-        by_service.setdefault(service, []).append(ended)
-    recorder, ended = Recorder(recorded[0][0], [Collector()]), recorded[0][1]
+    service, ended = known[0][0]
+    recorder = Recorder(service, [Collector()])
 
     def take() -> None:
         recorder.record(ended)
         recorder._queue.clear()
 
     def writing(form: Form) -> Callable[[], object]:
-        writers = [(Writer(name, form), calls * WRITTEN) for name, calls in by_service.items()]
-        return lambda: [writer.batch(calls, 0) for writer, calls in writers]
+        writers = {name: Writer(name, form) for name, _ in known[0]}
+        some = (known[first : first + WRITTEN] for first in range(0, len(known), WRITTEN))
+        next_ones = itertools.cycle([_by_service(authorisations) for authorisations in some])
+        return lambda: [writers[name].batch(calls, 0) for name, calls in next(next_ones).items()]
 
+    spans = sum(map(len, known)) / len(known)
     works = {
         f"Recorder.record, a call (goal: {GOAL_RECORD_US:.0f})": (take, 2_000, 1),
-        f"writing {len(recorded)} spans, an authorisation": (writing(BRIEF), 1, WRITTEN),
+        f"writing {spans:.0f} spans, an authorisation": (writing(BRIEF), 1, WRITTEN),
         "the same as text, for receivers of others": (writing(TEXT), 1, WRITTEN),
     }
     found: dict[str, list[Figure]] = {name: [] for name in (YARDSTICK, *works)}
@@ -207,34 +170,40 @@ def _parts(recorded: Sequence[tuple[str, Ended]], yardstick: Yardstick, rounds: 
     return found
 
 
+def _by_service(some: Iterable[Authorisation]) -> dict[str, list[Ended]]:
+    calls: dict[str, list[Ended]] = {}
+    for service, ended in itertools.chain.from_iterable(some):
+        calls.setdefault(service, []).append(ended)
+    return calls
+
+
 async def _all(
-    recorded: Sequence[tuple[str, Ended]], yardstick: Yardstick, rounds: int, address: str
+    known: Sequence[Authorisation], yardstick: Yardstick, rounds: int, address: str
 ) -> dict[str, list[Figure]]:
     """An authorisation's recording in all: taking, writing, sending to a collector.
 
     A service gathers for half a second where much comes: how many that are decides what sending costs each.
     """
-    sinks = {name: CollectorSink(GrpcLink("collector", address, name)) for name in {name for name, _ in recorded}}
+    sinks = {name: CollectorSink(GrpcLink("collector", address, name)) for name in {name for name, _ in known[0]}}
     recorders = {name: Recorder(name, [sink]) for name, sink in sinks.items()}
     found: dict[str, list[Figure]] = {}
     for many in GATHERED:
         figures = found[f"all of it, sent, {many} authorisations gathered (goal: {GOAL_ALL_US:.0f})"] = []
         for _ in range(rounds):
             before_us = yardstick.cpu_us()
-            figures.append(yardstick.beside(await _gathered(recorded, recorders, many), before_us))
+            figures.append(yardstick.beside(await _gathered(known, recorders, many), before_us))
     for sink in sinks.values():
         await sink.close()
     return found
 
 
-async def _gathered(recorded: Sequence[tuple[str, Ended]], recorders: Mapping[str, Recorder], many: int) -> float:
-    began, times = time.process_time_ns(), 512 // many
-    for _ in range(times):
-        for _ in range(many):
-            for name, ended in recorded:
-                recorders[name].record(ended)
+async def _gathered(known: Sequence[Authorisation], recorders: Mapping[str, Recorder], many: int) -> float:
+    began = time.process_time_ns()
+    for first in range(0, len(known), many):
+        for name, ended in itertools.chain.from_iterable(known[first : first + many]):
+            recorders[name].record(ended)
         await asyncio.gather(*(recorder.flush() for recorder in recorders.values()))
-    return (time.process_time_ns() - began) / times / many / 1e3
+    return (time.process_time_ns() - began) / len(known) / 1e3
 
 
 def _cpu_us(work: Callable[[], object], times: int) -> float:
