@@ -11,7 +11,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,9 @@ def _read(path: Path) -> Roster | None:
         if not _held(file.fileno()):
             _remove(file.fileno(), path)
             return None
-        known = json.load(file)
-        return Roster(**known)
+        # Networks of other versions may say more than this one knows.
+        known, members = json.load(file), {member.name for member in fields(Roster)}
+        return Roster(**{name: value for name, value in known.items() if name in members})
     return None
 
 

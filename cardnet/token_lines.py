@@ -113,3 +113,12 @@ def why(code: ResponseCode, rpc: str, party: str, said_by: str = "") -> str:
         ResponseCode.TOKEN_NOT_IN_USE: "the token was deleted, or is not active yet",
     }
     return sentences.get(code, "nothing was changed")
+
+
+def why_not_replaced(code: ResponseCode) -> str:
+    """Why a card got no new number, in a sentence's words."""
+    sentences = {
+        ResponseCode.INVALID_CARD: "the card has no tokens here, or is not the caller's",
+        ResponseCode.DUPLICATE_TRANSMISSION: "the new card has tokens of its own",
+    }
+    return sentences.get(code, "nothing was changed")

@@ -11,16 +11,12 @@ from cardnet.cli.words import as_json, complain, print_json
 from cardnet.errors import InvalidField
 from cardnet.response_code import ResponseCode
 from cardnet.test_cards import test_card
+from cardnet.token_lines import why_not_replaced
 
 if TYPE_CHECKING:
     from cardnet.cde.v1.pan_lifecycle_pb2 import ChangePanResponse
 
 _COLUMNS = ["pan", "new_pan", "new_pan_expiry"]
-
-_WHY = {
-    ResponseCode.INVALID_CARD: "the card has no tokens here, or is not the caller's",
-    ResponseCode.DUPLICATE_TRANSMISSION: "the new card has tokens of its own",
-}
 
 
 class Replacement(NamedTuple):
@@ -53,7 +49,7 @@ def replace_pan(
     answer = ask(port, lambda visit: _replace(visit, replacement, party))
     code = ResponseCode(answer.response_code)
     if code != ResponseCode.APPROVED:
-        complain(f"{code} {code.meaning}: {_WHY.get(code, 'nothing was changed')}")
+        complain(f"{code} {code.meaning}: {why_not_replaced(code)}")
         return 1
     _tell(answer, json_)
     return 0

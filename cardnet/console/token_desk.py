@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
+from cardnet.cde.v1.pan_lifecycle_pb2 import ReplacePanRequest
+from cardnet.cde.v1.pan_lifecycle_pb2_grpc import PanLifecycleStub
 from cardnet.cde.v1.token_operator_pb2 import ListRequestorsRequest, ListTokensRequest, Requestor
 from cardnet.cde.v1.token_operator_pb2_grpc import TokenOperatorStub
 from cardnet.client import Channel
@@ -13,6 +15,7 @@ from cardnet.enumeration import number_of
 from cardnet.errors import InvalidField, NotFound
 from cardnet.identity import ISSUER, OPERATOR, TSP
 from cardnet.response_code import ResponseCode
+from cardnet.test_cards import TestCard
 from cardnet.v1.token_lifecycle_pb2 import (
     ChangeTokenRequest,
     ChangeTokenResponse,
@@ -103,6 +106,13 @@ class TokenDesk:
         name = TokenName(token_reference_id=token.token_reference_id)
         request = ChangeTokenRequest(token=name, cause=number_of(Cause, cause))
         answer: ChangeTokenResponse = await getattr(lifecycle, CHANGES[action])(request)
+        return ResponseCode(answer.response_code)
+
+    async def replace(self, card: TestCard, new_pan: str, new_expiry: str, party: str) -> ResponseCode:
+        """Give a card a new number in its issuer's name or the operator's: its tokens and its PAR stay."""
+        caller = {"operator": OPERATOR, "issuer": ISSUER}[party]
+        request = ReplacePanRequest(pan=card.pan, new_pan=new_pan, new_pan_expiry=new_expiry)
+        answer = await PanLifecycleStub(self._channel(TSP, caller)).ReplacePan(request)
         return ResponseCode(answer.response_code)
 
     async def notifications(self, token: Token) -> list[TokenNotification]:

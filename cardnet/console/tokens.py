@@ -14,18 +14,37 @@ from cardnet.console.token_desk import CHANGES, MAY, SHOWN, TokenDesk
 from cardnet.errors import Fault, InvalidField
 from cardnet.identity import TSP
 from cardnet.response_code import ResponseCode
-from cardnet.token_lines import CAUSES, PARTIES, document, facts, notification_document, state, why
+from cardnet.test_cards import TEST_CARDS, test_card
+from cardnet.token_lines import (
+    CAUSES,
+    PARTIES,
+    document,
+    facts,
+    notification_document,
+    state,
+    why,
+    why_not_replaced,
+)
 from cardnet.v1.token_lifecycle_pb2 import TokenNotification
 from cardnet.v1.token_pb2 import Token
 
 REFUSED = 409
+
+REPLACERS = ("operator", "issuer")
+"""In whose name a card is given a new number."""
+
+NUMBERS = {f"{card.name}'s successor": (card.successor, card.expiry) for card in TEST_CARDS if card.successor} | {
+    card.name: (card.pan, card.expiry) for card in TEST_CARDS
+}
+"""Whose number it may be given: numbers with their expiries, as YYMM."""
 
 
 @dataclass(frozen=True)
 class Refusal:
     """That a change was refused, in words."""
 
-    action: str
+    change: str
+    """After "to"."""
     sentence: str
 
 
@@ -33,10 +52,33 @@ def routes(desk: TokenDesk, pages: Pages) -> list[Route]:
     """The pages of this room."""
 
     async def index(request: Request) -> Response:
+        return await listed(request)
+
+    async def replace(request: Request) -> Response:
+        fields = await fields_of(request)
+        card = test_card(one_of(fields, "card", tuple(card.name for card in TEST_CARDS)))
+        number = one_of(fields, "number", tuple(NUMBERS))
+        code = await desk.replace(card, *NUMBERS[number], one_of(fields, "party", REPLACERS))
+        if code == ResponseCode.APPROVED:
+            return back_to("/tokens")
+        refusal = Refusal(f"give {card.name} the number of {number}", _sentence(code, why_not_replaced(code)))
+        return await listed(request, refusal)
+
+    async def listed(request: Request, refusal: Refusal | None = None) -> Response:
         tokens, all_of_them = await desk.tokens()
         requestors = await desk.requestors()
-        lines = [_line(token, requestors) for token in tokens]
-        return pages.show(request, "tokens.html", tokens=lines, all_of_them=all_of_them, most=SHOWN)
+        return pages.show(
+            request,
+            "tokens.html",
+            REFUSED if refusal else 200,
+            tokens=[_line(token, requestors) for token in tokens],
+            all_of_them=all_of_them,
+            most=SHOWN,
+            cards=TEST_CARDS,
+            numbers=NUMBERS,
+            parties=REPLACERS,
+            refusal=refusal,
+        )
 
     async def one(request: Request) -> Response:
         return await shown(request, await desk.token(request.path_params["reference"]))
@@ -51,7 +93,7 @@ def routes(desk: TokenDesk, pages: Pages) -> list[Route]:
         code = await desk.change(token, action, party, cause)
         if code == ResponseCode.APPROVED:
             return back_to(f"/tokens/{token.token_reference_id}")
-        refusal = Refusal(action, f"{code} {code.meaning}: {why(code, CHANGES[action], party)}.")
+        refusal = Refusal(f"{action} it", _sentence(code, why(code, CHANGES[action], party)))
         return await shown(request, await desk.token(token.token_reference_id), refusal)
 
     async def shown(request: Request, token: Token, refusal: Refusal | None = None) -> Response:
@@ -74,9 +116,14 @@ def routes(desk: TokenDesk, pages: Pages) -> list[Route]:
 
     return [
         Route("/tokens", index),
+        Route("/tokens", replace, methods=["POST"]),
         Route("/tokens/{reference}", one),
         Route("/tokens/{reference}", change, methods=["POST"]),
     ]
+
+
+def _sentence(code: ResponseCode, reason: str) -> str:
+    return f"{code} {code.meaning}: {reason}."
 
 
 async def _told(desk: TokenDesk, token: Token) -> tuple[list[dict[str, Any]], str]:

@@ -39,6 +39,16 @@ def test_a_network_is_found_by_its_port_until_it_is_taken_down() -> None:
     assert roster.ports() == []
 
 
+def test_a_network_of_a_version_that_says_more_is_found(folder: Path) -> None:
+    posted = PostedRoster(at(50051))
+    with (folder / "50051.json").open("r+") as file:  # the same file, for its owner holds it locked
+        said = json.load(file) | {"weather": "fair"}
+        file.seek(0)
+        json.dump(said, file)
+    assert roster.all_of_them() == [at(50051)]
+    posted.take_down()
+
+
 def test_all_networks_are_listed_by_their_ports() -> None:
     posted = [PostedRoster(at(port)) for port in (50151, 50051)]
     assert roster.ports() == [50051, 50151]

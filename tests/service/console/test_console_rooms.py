@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from html import unescape
 
 import httpx
 import pytest
@@ -122,3 +123,30 @@ async def test_beside_a_collector_no_store_is_drawn_and_commands_name_the_cardho
         empty = words((await browser.get("/")).text)
         assert "cardnet pay --card approved --amount 12.40 --identities ./cardholder " in empty
         assert "trigger" not in empty
+
+
+async def test_a_card_that_is_replaced_keeps_its_token_and_is_paid_with_by_its_new_number(
+    browser: httpx.AsyncClient, network: LocalNetwork
+) -> None:
+    saved, origin = await network.save_card("replaced"), {"origin": network.console_origin}
+    assert (await network.checkout(saved, "12.40 USD")).response_code == "41"
+    form = {"card": "replaced", "number": "replaced's successor", "party": "issuer"}
+    page = (await browser.get("/tokens")).text
+    assert 'action="/tokens"' in page and "9999000000001424" not in page and "••••1424" in page
+    done = await browser.post("/tokens", data=form, headers=origin)
+    assert (done.status_code, done.headers["location"]) == (303, "/tokens")
+    assert (await network.checkout(saved, "12.40 USD")).response_code == "00"
+    refused = await browser.post("/tokens", data=form | {"card": "stolen"}, headers=origin)
+    assert refused.status_code == 409
+    assert "Refused to give stolen the number of replaced's successor. 14 " in unescape(words(refused.text))
+
+
+async def test_a_card_is_replaced_by_a_card_that_there_is_alone(
+    browser: httpx.AsyncClient, network: LocalNetwork, approved: Payment
+) -> None:
+    origin, form = {"origin": network.console_origin}, {"card": "approved", "number": "lost", "party": "issuer"}
+    for name, wrong in (("card", "4111"), ("number", ""), ("party", "requestor")):
+        refused = await browser.post("/tokens", data=form | {name: wrong}, headers=origin)
+        assert refused.status_code == 400 and f"{name}: must be one of " in words(refused.text), name
+        assert "4111" not in words(refused.text)
+    assert (await browser.post("/tokens", data=form, headers={"origin": "http://elsewhere.test"})).status_code == 403
