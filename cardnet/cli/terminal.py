@@ -16,6 +16,7 @@ from cardnet.traces.picture import (
     Row,
     Summary,
     heading_of,
+    nobody_seen,
     rows,
     summary,
     who_may_have_seen_the_pan,
@@ -84,7 +85,7 @@ class Terminal:
         saw, never = who_saw_the_pan(trace)
         self.say(
             ("PAN seen by: ", "bold"),
-            ", ".join(saw) or "nobody",
+            ", ".join(saw) or nobody_seen(trace),
             ("   never by: ", "bold"),
             ", ".join(never) or "nobody",
             *(f"   {why}" for why in who_may_have_seen_the_pan(trace).values()),

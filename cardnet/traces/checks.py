@@ -6,21 +6,27 @@ from cardnet.traces.refusals import CONTROLS, REFUSALS
 from cardnet.traces.trace import Trace, TracedStep
 from cardnet.traces.words import control
 
-Result = Literal["passed", "refused", "not reached", "not applied"]
+Result = Literal["passed", "refused", "not reached", "not applied", "not recorded"]
 
 
 class Check(NamedTuple):
-    """One check. name: as in the protos' Control, in the picture's words: "merchant", "TRID"."""
+    """One check. name: as in the protos' Control, in the picture's words: "merchant", "TRID"; or UNTOLD's."""
 
     name: str
     result: Result
 
 
+UNTOLD = Check("the answer", "not recorded")
+"""In place of all checks: they may have been made, and what came of them is not here."""
+
+
 def checks_of(trace: Trace) -> list[Check]:
-    """The checks in the order in which they are made; empty where no answer of step 4 was recorded."""
+    """The checks in the order in which they are made; empty where nobody asked for them, UNTOLD where nobody told."""
     step = next((step for step in trace.steps if step.number == 4), None)
-    if step is None or not _answered(step):
+    if step is None or step.unsent:
         return []
+    if not _answered(step):
+        return [UNTOLD]
     return [Check(control(name), result) for name, result in _results(step).items()]
 
 

@@ -41,7 +41,7 @@ def _arrow(row: Row) -> str:
 def _said(row: Row) -> str:
     told = [_plain(str(phrase), LONGEST_PHRASE) for phrase in row.phrases[:MOST_PHRASES]]
     told += [f"and {len(row.phrases) - MOST_PHRASES} more"] if len(row.phrases) > MOST_PHRASES else []
-    told += [_plain(row.note, LONGEST_PHRASE)] if row.note else []
+    told += [_note(row.note)] if row.note else []
     call = f"{row.step.call} answer" if row.step.end == "response" else row.step.call
     return f"{row.step.number} {call}{'<br/>' if told else ''}{', '.join(told)}"
 

@@ -19,12 +19,15 @@ WIDTH = 100
 INDENT = 28
 """Columns of a picture, and of the number and names before each step's fields."""
 
-
 LONGEST_SENTENCE = 300
 """Letters of one that says what is missing."""
 
 MOST_CONTROLS = 20
 """How many passed controls are shown of a step: cardnet has nine, and somebody else's spans may have any number."""
+
+
+MOST_ASIDES = 3
+"""Calls beside the steps of which is told: one checkout of cardnet's makes two of them, or three."""
 
 
 class Phrase(NamedTuple):
@@ -94,11 +97,19 @@ def rows(trace: Trace, *, every_field: bool = False) -> list[Row]:
         fault = traced.fault if step.end == "both" else ""
         why = "" if traced.explained else words.fault(fault)
         said = _all(traced) if every_field else _news(trace, traced, known.get(step.receiver, set()))
-        notes = filter(None, (why, words.disturbance(traced.disturbed)))
+        notes = filter(None, (why, words.disturbance(traced.disturbed), *(_asides(trace) if step.number == 1 else ())))
         drawn.append(Row(step, _phrases(traced, said), "; ".join(notes), taken=True, failed=bool(fault)))
         for party in (step.sender, step.receiver):
             known.setdefault(party, set()).update(traced.fields.items())
     return drawn
+
+
+def _asides(trace: Trace) -> Iterator[str]:
+    """What there is to say of calls that the merchant made before it took step 2."""
+    for aside in trace.asides[:MOST_ASIDES]:
+        failed = aside.fault and not aside.explained
+        yield f"the {aside.service}, asked {aside.call}: {words.fault(aside.fault)}" if failed else ""
+        yield words.disturbance(aside.disturbed, on=aside.call)
 
 
 def plain(trace: Trace) -> str:
@@ -120,7 +131,7 @@ def _told(trace: Trace) -> Iterator[str]:
         yield f"decided at {verdict.reason}"
     yield "; ".join(
         (
-            f"PAN seen by: {', '.join(saw) or 'nobody'}",
+            f"PAN seen by: {', '.join(saw) or nobody_seen(trace)}",
             f"never by: {', '.join(never) or 'nobody'}",
             *who_may_have_seen_the_pan(trace).values(),
         )
@@ -168,6 +179,11 @@ def who_may_have_seen_the_pan(trace: Trace) -> dict[str, str]:
         elif traced.step.end == "both" and reached and traced.fault:
             perhaps[receiver] = f"the {receiver}'s answer was not recorded"
     return {service: why for service, why in perhaps.items() if service not in saw}
+
+
+def nobody_seen(trace: Trace) -> str:
+    """What is said where no service is known to have seen the PAN: that is not that none did."""
+    return "not known" if who_may_have_seen_the_pan(trace) else "nobody"
 
 
 def _known_ends(trace: Trace, traced: TracedStep) -> set[str]:

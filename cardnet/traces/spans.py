@@ -3,7 +3,7 @@
 Anybody may have sent them, so nothing in them is believed to be as cardnet would write it.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from grpc import StatusCode
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -13,7 +13,7 @@ from cardnet.span import SERVED_BY
 from cardnet.steps import STEPS
 from cardnet.traces.carried import ENDS, fields_of, iso8583_of
 from cardnet.traces.switches import explains
-from cardnet.traces.trace import Trace, TracedStep
+from cardnet.traces.trace import Aside, Trace, TracedStep
 
 
 def call_of(span: Span) -> str:
@@ -37,7 +37,7 @@ def trace_of(trace_id: str, spans: Sequence[Span]) -> Trace:
     served = {span.parent_span_id for span in ours if span.kind == Span.SPAN_KIND_SERVER}
     answered = {span.span_id for span in ours if was_answered(span) and not fault_of(span)}
     steps = sorted((step for span in spans for step in _steps(span, served, answered)), key=lambda step: step.number)
-    return Trace(trace_id, _merged(steps), list(dict.fromkeys(_missing(spans, ours, served))))
+    return Trace(trace_id, _merged(steps), list(dict.fromkeys(_missing(spans, ours, served))), _asides(ours))
 
 
 def _missing(spans: Sequence[Span], ours: Sequence[Span], served: Collection[bytes]) -> Iterator[str]:
@@ -121,6 +121,37 @@ def _steps(span: Span, served: Collection[bytes], answered: Collection[bytes]) -
         for end in ENDS
         if known.get(f"cardnet.{end}.step") in _NUMBERS
     ]
+
+
+def _asides(ours: Sequence[Span]) -> list[Aside]:
+    """The calls beside the steps of which there is something to say, in the order in which they began."""
+    aside = [span for span in ours if span.kind == Span.SPAN_KIND_CLIENT and call_of(span) not in _OF_STEPS]
+    wanted = [span for span in aside if fault_of(span) or _known(span).get("cardnet.fault")]
+    known = {span.span_id: span for span in ours} if wanted else {}
+    wanted.sort(key=lambda span: span.start_time_unix_nano)
+    return [_aside(span, known[span.parent_span_id]) for span in wanted if _for_checkout(span, known)]
+
+
+def _aside(span: Span, within: Span) -> Aside:
+    times = span.start_time_unix_nano, span.end_time_unix_nano
+    disturbed = _known(span).get("cardnet.fault", "")
+    return Aside(server_of(within), server_of(span), call_of(span), *times, fault_of(span), disturbed)
+
+
+def _for_checkout(span: Span, known: Mapping[bytes, Span]) -> bool:
+    """Whether a call was made for Checkout by the merchant, or by whom it asked, and not for a later step."""
+    for _ in range(_DEEPEST):
+        if span.parent_span_id not in known:
+            return False
+        span = known[span.parent_span_id]
+        if call_of(span) in _OF_STEPS:
+            return call_of(span) == "Checkout" and span.kind == Span.SPAN_KIND_SERVER
+    return False
+
+
+_OF_STEPS = {step.call for step in STEPS}
+_DEEPEST = 20
+"""Spans that are looked up from one: cardnet's lie four deep, and somebody else's may name each other in a ring."""
 
 
 def _arrived(span: Span, end: str, served: Collection[bytes], answered: Collection[bytes]) -> bool:

@@ -73,12 +73,38 @@ class TracedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """A call that was made for a checkout, is none of the nine steps, and failed or was disturbed.
+
+    caller, service: who asked whom, such as "merchant" and "tsp". call: such as "RequestCryptogram". start_ns, end_ns,
+    fault, disturbed: as of a step.
+    """
+
+    caller: str
+    service: str
+    call: str
+    start_ns: int
+    end_ns: int
+    fault: str = ""
+    disturbed: str = ""
+
+    @property
+    def explained(self) -> bool:
+        """Whether it failed because of what a fault switch did to it."""
+        return switches.explains(self.disturbed, self.fault, (self.end_ns - self.start_ns) / 1e6)
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
-    """An authorisation's trace. missing: what is not there though it should be, a sentence for each."""
+    """An authorisation's trace. missing: what is not there though it should be, a sentence for each.
+
+    asides: in the order in which they began.
+    """
 
     trace_id: str
     steps: Sequence[TracedStep]
     missing: Sequence[str] = field(default_factory=tuple)
+    asides: Sequence[Aside] = field(default_factory=tuple)
 
     def numbers(self) -> list[int]:
         """The numbers of the steps that were taken, in order."""
@@ -93,10 +119,9 @@ class Trace:
 
     def to_json(self) -> str:
         """The document that `cardnet trace --json` prints; docs/tracing.md gives its shape."""
-        steps = [self._document(step) for step in self.steps]
-        return json.dumps(
-            {"trace_id": self.trace_id, "steps": steps, "missing": list(self.missing)}, ensure_ascii=False
-        )
+        steps, asides = [self._document(step) for step in self.steps], [asdict(aside) for aside in self.asides]
+        document = {"trace_id": self.trace_id, "steps": steps, "asides": asides, "missing": list(self.missing)}
+        return json.dumps(document, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Trace":
@@ -104,13 +129,17 @@ class Trace:
         document = json.loads(text)
         names = ("number", "fields", "iso8583", "start_ns", "end_ns", "fault", "disturbed", "arrived")
         steps = [TracedStep(**{name: step[name] for name in names if name in step}) for step in document["steps"]]
-        return cls(document["trace_id"], steps, document["missing"])
+        asides = [Aside(**{name: one[name] for name in _OF_ASIDE if name in one}) for one in document.get("asides", ())]
+        return cls(document["trace_id"], steps, document["missing"], asides)
 
     def _document(self, step: TracedStep) -> dict[str, Any]:
         row = step.step
         known = {"sender": row.sender, "receiver": row.receiver, "call": row.call, "end": row.end}
         changes = [change._asdict() for change in self.changes(step.number)]
         return asdict(step) | known | {"changes": changes}
+
+
+_OF_ASIDE = ("caller", "service", "call", "start_ns", "end_ns", "fault", "disturbed")
 
 
 def _changes(before: TracedStep, after: TracedStep) -> Iterator[Change]:

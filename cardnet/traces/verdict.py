@@ -4,14 +4,14 @@ Answers travel back through steps 6 to 9, so it was decided by the first to say 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import cardnet.traces.words as words
 from cardnet.steps import STEPS
 from cardnet.traces.iso8583 import NUMBERS
 from cardnet.traces.refusals import REFUSALS
-from cardnet.traces.trace import Trace, TracedStep
+from cardnet.traces.trace import Aside, Trace, TracedStep
 
 Steps = Mapping[int, TracedStep]
 """Those that were recorded, by their numbers."""
@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 def verdict_of(trace: Trace) -> Verdict | None:
     """The verdict; None where the trace does not tell."""
     steps = {step.number: step for step in trace.steps}
-    lost = None if _answer(steps, 9) else _unanswered(steps)
+    lost = None if _answer(steps, 9) else _unanswered(steps, trace.asides)
     code = _answer(steps, 9, 8, 7, 6)
     if lost or not code:
         return lost or _refused(steps)
@@ -70,7 +70,7 @@ def _by_network(steps: Steps, code: str) -> Verdict | None:
     for number, asked in ((5, "the issuer"), (4, "the token service provider")):
         if number in steps and steps[number].fault:
             told = f"{answered} in place of {asked} (step {number}: {_cause(steps[number])})"
-            return _verdict(7, "network", "", told)
+            return _verdict(7, "network", "", told + (_though_said(steps, 6) if 6 in steps else ""))
     if 6 in steps:
         return _verdict(7, "network", "", f"{answered} in place of the issuer's {words.answer(_code(steps[6]))}")
     # The issuer was asked and answered; what is not here is its own record of that.
@@ -115,14 +115,38 @@ def _refused(steps: Steps) -> Verdict | None:
     return _verdict(4, "tsp", field, f"the token service provider refused: {told or words.value(said['refusal'])}")
 
 
-def _unanswered(steps: Steps) -> Verdict | None:
+def _unanswered(steps: Steps, asides: Sequence[Aside]) -> Verdict | None:
     """Why the cardholder got no answer: of the calls that failed within one another, the one furthest inside."""
     number = _failed(steps)
     if not number:
         return None
+    # Before step 2 the merchant asks others for what it pays with, which is no step: then it is not to blame.
+    aside = _failed_aside(asides) if number == 1 and 2 not in steps else None
+    if aside:
+        return _by_aside(aside)
     asked, cause = STEPS[number - 1].receiver, _cause(steps[number])
     told = cause if steps[number].explained else f"the {_NAMES.get(asked, asked)}: {cause}"
     return _verdict(number, "fault switch" if steps[number].explained else asked, "", told + _though(steps))
+
+
+def _failed_aside(asides: Sequence[Aside]) -> Aside | None:
+    """Of the calls beside the steps, the failed one furthest inside: the merchant's, or what that was in need of."""
+    found, asking = None, STEPS[0].receiver
+    for _ in asides:
+        failed = [aside for aside in asides if aside.fault and aside.caller == asking]
+        if not failed:
+            break
+        found, asking = failed[-1], failed[-1].service
+    return found
+
+
+def _by_aside(aside: Aside) -> Verdict:
+    hop = f"{aside.call} ({aside.caller} → {aside.service})"
+    cause = words.cause(aside.fault, aside.disturbed, explained=aside.explained, on=hop)
+    if aside.explained:
+        return _verdict(1, "fault switch", "", cause)
+    asked = _NAMES.get(aside.service, aside.service)
+    return _verdict(1, aside.service, "", f"the {asked}, asked {aside.call}: {cause}")
 
 
 def _failed(steps: Steps) -> int:
@@ -142,8 +166,13 @@ def _though(steps: Steps) -> str:
     said = _first_to_say({number: step for number, step in steps.items() if number != 9}, code) if code else 0
     if "refusal" in (steps[4].fields if 4 in steps else {}) and said in (0, 7):
         return ", though the token service provider refused in step 4"
+    return _though_said(steps, said) if said else ""
+
+
+def _though_said(steps: Steps, number: int) -> str:
+    code = _code(steps[number])
     told = "approved" if words.approves(code) else f"answered {words.answer(code)}"
-    return f", though the {STEPS[said - 1].sender} {told} in step {said}" if said else ""
+    return f", though the {STEPS[number - 1].sender} {told} in step {number}"
 
 
 def _cause(step: TracedStep) -> str:

@@ -70,14 +70,14 @@ def fault(status: str) -> str:
     return _FAULTS.get(status) or value(status)
 
 
-def cause(status: str, switch: str, *, explained: bool) -> str:
-    """Why a call failed. switch: what a fault switch did to it. explained: whether that is why."""
-    return f"a fault switch: {printable(switch)}" if explained else fault(status)
+def cause(status: str, switch: str, *, explained: bool, on: str = "") -> str:
+    """Why a call failed. switch: what a fault switch did to it. explained: whether that is why. on: as below."""
+    return f"a fault switch{f' on {on}' if on else ''}: {printable(switch)}" if explained else fault(status)
 
 
-def disturbance(switch: str) -> str:
-    """What a fault switch did to a call: "by a fault switch: the answer is lost"."""
-    return f"by a fault switch: {printable(switch)}" if switch else ""
+def disturbance(switch: str, on: str = "") -> str:
+    """What a fault switch did to a call: "by a fault switch: the answer is lost". on: which call, if to be said."""
+    return f"by {cause('', switch, explained=True, on=on)}" if switch else ""
 
 
 _DIGITS = re.compile(r"[0-9]{1,12}")

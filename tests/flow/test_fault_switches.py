@@ -12,11 +12,14 @@ from patience import DISTURBED, patient
 from shopper import forty_seconds_pass, new_shopper
 from waiting import until
 
+from cardnet.cli.terminal import Terminal
 from cardnet.errors import Fault, InProgress, InvalidField, NotFound
 from cardnet.faulty import Faulty
 from cardnet.response_code import ResponseCode as Code
+from cardnet.steps import STEPS
 from cardnet.testing import LocalNetwork
 from cardnet.traces import drawing
+from cardnet.traces.checks import UNTOLD, checks_of
 from cardnet.traces.picture import plain, who_may_have_seen_the_pan, who_saw_the_pan
 from cardnet.traces.verdict import verdict_of
 
@@ -96,6 +99,10 @@ async def test_a_lost_answer_shows_in_the_trace_and_the_issuer_decided_nonethele
     assert {step.number: step.disturbed for step in payment.trace.steps if step.disturbed} == {5: "the answer is lost"}
     assert "by a fault switch: the answer is lost" in plain(payment.trace).split(" 6 issuer")[0]
     assert "by a fault switch: the answer is lost" in written(drawing.document(payment.trace))
+    # The hold is given back, by calls that are no part of the payment's trace.
+    await shopper.stands(0)
+    made = {span.name.rpartition("/")[2] for _, span in spans_of(network, payment)}
+    assert made == {*(step.call for step in STEPS), "RequestCryptogram"}
 
 
 async def test_a_disturbed_step_4_says_so_though_it_was_answered(network):
@@ -109,31 +116,73 @@ async def test_a_disturbed_step_4_says_so_though_it_was_answered(network):
     }
 
 
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [({"duplicate": True}, "each request arrives twice"), ({"latency_ms": 10}, "each request arrives 10 ms later")],
+)
+async def test_a_disturbed_call_before_step_2_says_so_though_it_was_answered(network, way, words):
+    shopper = await new_shopper(network)
+    network.faults.set("merchant-tsp", **way, times=1)
+
+    payment = await network.checkout(shopper.on_file, "12.50 USD")
+
+    assert payment.approved and payment.verdict.service == "issuer"
+    [aside] = payment.trace.asides
+    assert (aside.caller, aside.service, aside.call, aside.fault) == ("merchant", "tsp", "RequestCryptogram", "")
+    told = f"by a fault switch on RequestCryptogram: {words}"
+    assert told in plain(payment.trace).split(" 2 merchant")[0]
+    assert told in written(drawing.document(payment.trace))
+
+
+async def test_an_answer_that_was_lost_is_not_said_to_have_shown_the_pan_to_nobody(network, capsys):
+    shopper = await new_shopper(network)
+    network.faults.set("network-tsp", drop="answer", times=1)
+
+    payment = await network.checkout(shopper.on_file, "12.50 USD")
+
+    Terminal().pan_line(payment.trace)
+    assert capsys.readouterr().out == (
+        "PAN seen by: not known   never by: merchant, acquirer, network   the tsp's answer was not recorded\n"
+    )
+    assert "PAN seen by: not known; never by: merchant, acquirer, network; the tsp's" in plain(payment.trace)
+    assert checks_of(payment.trace) == [UNTOLD]
+
+
 LOST = {"drop": "answer"}, "the answer is lost"
 UNSENT = {"drop": "request"}, "the request does not arrive"
 REFUSED = {"error": "INTERNAL"}, "answered INTERNAL, nobody is asked"
+CRYPTOGRAM = "step 1: a fault switch on RequestCryptogram (merchant → tsp): {}"
 TOLD = [
     # hop, what is done to it, the verdict's service and reason, who saw the PAN
+    ("merchant-tsp", *LOST, "fault switch", CRYPTOGRAM, ""),
+    ("merchant-tsp", *UNSENT, "fault switch", CRYPTOGRAM, ""),
+    ("merchant-tsp", *REFUSED, "fault switch", CRYPTOGRAM, ""),
     (
         "merchant-acquirer",
         *LOST,
         "fault switch",
-        "step 2: {}, though the issuer approved in step 6",
+        "step 2: a fault switch: {}, though the issuer approved in step 6",
         "network tsp issuer",
     ),
-    ("merchant-acquirer", *UNSENT, "fault switch", "step 2: {}", ""),
+    ("merchant-acquirer", *UNSENT, "fault switch", "step 2: a fault switch: {}", ""),
     (
         "acquirer-network",
         *LOST,
         "fault switch",
-        "step 3: {}, though the issuer approved in step 6",
+        "step 3: a fault switch: {}, though the issuer approved in step 6",
         "network tsp issuer",
     ),
-    ("acquirer-network", *REFUSED, "fault switch", "step 3: {}", ""),
-    ("network-tsp", *LOST, "network", "in place of the token service provider (step 4: {})", ""),
-    ("network-tsp", *REFUSED, "network", "in place of the token service provider (step 4: {})", ""),
-    ("network-issuer", *LOST, "network", "in place of the issuer (step 5: {})", "network tsp issuer"),
-    ("network-issuer", *UNSENT, "network", "in place of the issuer (step 5: {})", "network tsp"),
+    ("acquirer-network", *REFUSED, "fault switch", "step 3: a fault switch: {}", ""),
+    ("network-tsp", *LOST, "network", "in place of the token service provider (step 4: a fault switch: {})", ""),
+    ("network-tsp", *REFUSED, "network", "in place of the token service provider (step 4: a fault switch: {})", ""),
+    (
+        "network-issuer",
+        *LOST,
+        "network",
+        "in place of the issuer (step 5: a fault switch: {}), though the issuer approved in step 6",
+        "network tsp issuer",
+    ),
+    ("network-issuer", *UNSENT, "network", "in place of the issuer (step 5: a fault switch: {})", "network tsp"),
 ]
 
 
@@ -156,7 +205,7 @@ async def test_a_trace_blames_the_switch_and_nobody_else(network, hop, way, word
     assert trace.missing == []
     assert (entry.outcome == "unanswered") == (service == "fault switch")
     assert verdict.service == entry.decided_by == service
-    assert verdict.reason.endswith(reason.format(f"a fault switch: {words}"))
+    assert verdict.reason.endswith(reason.format(words))
     assert " ".join(who_saw_the_pan(trace)[0]) == saw
     assert who_may_have_seen_the_pan(trace).keys() == ({"tsp"} if (hop, way) == ("network-tsp", LOST[0]) else set())
 

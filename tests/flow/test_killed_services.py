@@ -13,6 +13,7 @@ from cardnet.errors import Fault, NotFound
 from cardnet.testing import LocalNetwork
 from cardnet.traces.spans import call_of
 from cardnet.traces.trace import Trace
+from cardnet.traces.verdict import verdict_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -137,6 +138,31 @@ async def test_a_killed_service_leaves_a_trace_that_names_it(
         assert all(killed in sentence for sentence in trace.missing), trace.missing
         (entry,) = await entries(network, trace_id)
         assert not entry.complete
+
+
+async def test_a_tsp_that_is_dead_before_the_payment_began_is_named_and_not_the_merchant(
+    network: LocalNetwork,
+) -> None:
+    trace_id = "d" * 32
+    card = await until(lambda: card_if_all_answer(network), "every service answers")
+    async with all_well_again(network, "tsp", "tsp"):
+        await network.processes["tsp"].kill()
+        with suppress(Fault):
+            await network.checkout(card, "1.00 USD", traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
+
+        async def settled() -> Trace | None:
+            with suppress(NotFound):
+                trace = network.collector.archive.find_now(trace_id)
+                return trace if trace.numbers() else None
+            return None
+
+        trace = await until(settled, "the merchant's record of the checkout has come")
+        verdict = verdict_of(trace)
+        assert verdict and (trace.numbers(), verdict.step, verdict.service) == ([1], 1, "tsp")
+        assert verdict.reason.startswith("step 1: the token service provider, asked RequestCryptogram: ")
+        assert [sentence.partition(":")[0] for sentence in trace.missing] == [
+            "the tsp did not answer RequestCryptogram"
+        ]
 
 
 async def entries(network: LocalNetwork, trace_id: str) -> list:

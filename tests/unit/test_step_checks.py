@@ -1,9 +1,11 @@
 """The checks of step 4 and their results, as a trace tells of them."""
 
-import pytest
-from recorded import ID, RUBBISH, answered, asking, refused
+from dataclasses import replace
 
-from cardnet.traces.checks import checks_of
+import pytest
+from recorded import ASKED, ID, RUBBISH, answered, asking, refused, step
+
+from cardnet.traces.checks import UNTOLD, checks_of
 from cardnet.traces.refusals import REFUSALS
 from cardnet.traces.trace import Trace
 
@@ -58,6 +60,17 @@ def test_a_refusal_of_a_later_version_refuses_no_check_that_is_known() -> None:
     assert (made["token"], made["merchant"]) == ("passed", "not reached")
 
 
-def test_where_step_4_was_not_answered_there_are_no_checks() -> None:
+def test_where_step_4_was_not_taken_there_are_no_checks() -> None:
     assert checks_of(Trace(ID, asking())) == []
     assert len(checks_of(RUBBISH)) == 9
+
+
+@pytest.mark.parametrize("switch", ["", "the answer is lost"])
+def test_where_step_4_was_not_answered_that_is_said_in_place_of_the_checks(switch: str) -> None:
+    silent = replace(step(4, "DEADLINE_EXCEEDED", **ASKED), disturbed=switch)
+    assert checks_of(Trace(ID, (*asking(), silent))) == [UNTOLD]
+
+
+def test_who_was_not_asked_has_checked_nothing() -> None:
+    unsent = replace(step(4, "DEADLINE_EXCEEDED", **ASKED), disturbed="the request does not arrive")
+    assert checks_of(Trace(ID, (*asking(), unsent))) == []

@@ -139,7 +139,21 @@ STORIES = {
     ),
     "an issuer whose approval came too late": (
         (*asking(), TOLD, SENT, step(6, response_code="00"), *answering("91")),
-        (7, "network", "the network answered 91 issuer unavailable in place of the issuer (step 5: no answer in time)"),
+        (
+            7,
+            "network",
+            "the network answered 91 issuer unavailable in place of the issuer (step 5: no answer in time), "
+            "though the issuer approved in step 6",
+        ),
+    ),
+    "an issuer whose refusal came too late": (
+        (*asking(), TOLD, SENT, step(6, response_code="51"), *answering("91")),
+        (
+            7,
+            "network",
+            "the network answered 91 issuer unavailable in place of the issuer (step 5: no answer in time), "
+            "though the issuer answered 51 insufficient funds in step 6",
+        ),
     ),
     "an issuer's answer that is another's": (
         (*asking(), TOLD, step(5, **TOKEN), step(6, response_code="00"), *answering("91")),
