@@ -12,7 +12,7 @@ from patience import DISTURBED, patient
 from shopper import forty_seconds_pass, new_shopper
 from waiting import until
 
-from cardnet.errors import Fault, InProgress, InvalidField, NotFound
+from cardnet.errors import Fault, InProgress, InvalidField, NotFound, Unavailable
 from cardnet.faulty import Faulty
 from cardnet.response_code import ResponseCode as Code
 from cardnet.testing import LocalNetwork
@@ -96,6 +96,20 @@ async def test_a_lost_answer_shows_in_the_trace_and_the_issuer_decided_nonethele
     assert {step.number: step.disturbed for step in payment.trace.steps if step.disturbed} == {5: "the answer is lost"}
     assert "by a fault switch: the answer is lost" in plain(payment.trace).split(" 6 issuer")[0]
     assert "by a fault switch: the answer is lost" in written(drawing.document(payment.trace))
+
+
+async def test_a_payment_without_an_answer_leads_to_its_trace(network):
+    shopper = await new_shopper(network)
+    network.faults.set("acquirer-network", error="UNAVAILABLE", times=1)
+
+    with pytest.raises(Unavailable) as unanswered:
+        await network.checkout(shopper.on_file, "12.50 USD")
+
+    trace = await network.trace(unanswered.value.trace_id)
+    assert trace.numbers() == [1, 2, 3]
+    assert {step.number: step.disturbed for step in trace.steps if step.disturbed} == {
+        3: "answered UNAVAILABLE, nobody is asked"
+    }
 
 
 async def test_a_disturbed_step_4_says_so_though_it_was_answered(network):
