@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from up import Up
+from up import Up, cardnet
 from waiting import until
 
 
@@ -118,6 +118,22 @@ def test_what_could_never_have_been_paid_has_no_steps_to_look_at(running: Up) ->
     assert malformed.returncode == 2
     assert malformed.stderr.startswith("cardnet: error: idempotency_key: must be ")
     assert malformed.stderr.count("\n") == 1
+
+
+def test_where_a_service_was_stopped_its_network_is_named_and_no_other(running: Up, console: httpx.Client) -> None:
+    pull(console, "tsp", "stop")
+    address, port = running.facts["services"]["tsp"], running.facts["services"]["merchant"].rpartition(":")[2]
+    levers = f"{running.facts['console']}/topology"
+    unasked = running.pay("--card", "approved", "--amount", "1.00")
+    assert unasked.returncode == 2
+    assert unasked.stderr == (
+        f"cardnet: error: the tsp does not answer at {address}: it was stopped, or ended by itself, and the rest of "
+        f"the network of port {port} goes on without it. To have it back, start it at {levers}\n"
+    )
+    listing = cardnet("tokens", "list", "--network", port)
+    assert f"does not answer at {running.facts['admin']['tsp']}: " in listing.stderr
+    pull(console, "tsp", "start")
+    assert serves(console, "tsp")
 
 
 def test_all_ends_with_a_service_paused_and_another_stopped(running: Up, console: httpx.Client) -> None:
