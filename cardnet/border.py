@@ -198,7 +198,14 @@ class _Visit:
             )
         )
         if bug and isinstance(error, Exception):
-            raise self._internal(error) from None
+            raise self._placed(self._internal(error)) from None
+        if isinstance(error, Fault):
+            self._placed(error)
+
+    def _placed(self, fault: Fault) -> Fault:
+        """The fault, and where it is to be seen what led to it: there is no answer that would say so."""
+        fault.trace_id = self.trace.trace_id
+        return fault
 
     def _internal(self, bug: Exception) -> Fault:
         reference = self._env.trace_ids.hex(4)

@@ -15,6 +15,8 @@ class Fault(Exception):
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
+        self.trace_id = ""
+        """The trace of the call that ended with it, where a service told: what was done until then stands there."""
 
 
 class Malformed(Fault):

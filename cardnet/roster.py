@@ -32,6 +32,8 @@ class Roster:
     """Where traces are asked for: host:port or unix:/path."""
     console: str = ""
     """What browsers call its console; empty where it has none."""
+    faults: bool = False
+    """Whether its services may be stopped and started on the console."""
     identities: str = ""
     """The folder of identities (cardnet/certificates.py), one for each name; empty where all is plain text."""
     clock_file: str = ""
@@ -66,6 +68,11 @@ class Roster:
     def page_of(self, trace_id: str) -> str:
         """Where an authorisation is to be seen in a browser; empty where the network has no console."""
         return f"{self.console}/authorisations/{trace_id}" if self.console and trace_id else ""
+
+    @property
+    def levers(self) -> str:
+        """Where its services are stopped and started in a browser; empty where they cannot be."""
+        return f"{self.console}/topology" if self.console and self.faults else ""
 
     @property
     def port(self) -> int:

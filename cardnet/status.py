@@ -1,10 +1,13 @@
 """Faults as gRPC statuses, and back again at the caller's side: one table.
 
 A status carries `google.rpc` details: an ErrorInfo with the reason, and for an invalid field a BadRequest that names
-field and rule. Nothing in it quotes a value.
+field and rule; a RequestInfo names the call's trace. Nothing in it quotes a value.
 """
 
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+import re
+
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
@@ -24,6 +27,8 @@ from cardnet.errors import (
 
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "cardnet"
+
+_TRACE_ID = re.compile("[0-9a-f]{32}")
 
 _CODES: dict[type[Fault], StatusCode] = {
     InvalidField: StatusCode.INVALID_ARGUMENT,
@@ -52,6 +57,8 @@ def status_of(fault: Fault) -> tuple[StatusCode, str, bytes]:
     if isinstance(fault, InvalidField):
         violation = BadRequest.FieldViolation(field=fault.field, description=fault.rule)
         status.details.add().Pack(BadRequest(field_violations=[violation]))
+    if fault.trace_id:
+        status.details.add().Pack(RequestInfo(request_id=fault.trace_id))
     return code, fault.sentence, status.SerializeToString()
 
 
@@ -61,6 +68,13 @@ def fault_of(code: StatusCode, details: bytes | None, neighbour: str, words: str
     What does not come from a cardnet service, or says that it failed in a way of its own, is Unavailable: nobody can
     know then whether it acted. words: what gRPC itself said, of a connection that did not come about.
     """
+    status = _read(details)
+    fault = _meant(code, status, neighbour, words)
+    fault.trace_id = _trace_in(status)
+    return fault
+
+
+def _meant(code: StatusCode, status: Status, neighbour: str, words: str) -> Fault:
     if code is StatusCode.DEADLINE_EXCEEDED:
         return TimedOut("NEIGHBOUR_TIMED_OUT", f"the {neighbour} did not answer in time")
     if code is StatusCode.RESOURCE_EXHAUSTED:  # gRPC's own, before the service: it certainly did nothing
@@ -70,9 +84,25 @@ def fault_of(code: StatusCode, details: bytes | None, neighbour: str, words: str
             "METHOD_NOT_OFFERED", f"the {neighbour} does not offer this call at the door where it was asked"
         )
     kind = _FAULTS.get(code)
-    if kind is None or not details:
+    if kind is None or not status.details:
         return _unreachable(neighbour, words)
-    return _detailed(kind, Status.FromString(details))
+    return _detailed(kind, status)
+
+
+def _read(details: bytes | None) -> Status:
+    """A status's details; of those that are none, nothing."""
+    try:
+        return Status.FromString(details or b"")
+    except DecodeError:
+        return Status()
+
+
+def _trace_in(status: Status) -> str:
+    info = RequestInfo()
+    for detail in status.details:
+        if detail.Unpack(info) and _TRACE_ID.fullmatch(info.request_id):
+            return str(info.request_id)
+    return ""
 
 
 def _unreachable(neighbour: str, words: str) -> Unavailable:

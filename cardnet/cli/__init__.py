@@ -30,11 +30,10 @@ from cardnet.cli.trace import trace
 from cardnet.cli.trigger import trigger
 from cardnet.cli.up import up
 from cardnet.cli.vault import vault
-from cardnet.cli.words import InOrder, complain, speak_plainly
+from cardnet.cli.words import COULD_NOT_ASK, InOrder, complain, speak_plainly
 from cardnet.config import SettingMissing
 from cardnet.errors import Fault
 
-COULD_NOT_ASK = 2
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
 

@@ -50,12 +50,12 @@ def as_cardholder(name: str, address: str, folder: Path | None) -> Identity | st
 
 
 def roster_at(address: str) -> Roster | None:
-    """What the network of ours has left that has a service or its collector at an address; None where none has."""
+    """What the network of ours has left that has a door or its collector at an address; None where none has."""
     return next((found for found in roster.all_of_them() if _is_at(found, address)), None)
 
 
 def _is_at(network: Roster, address: str) -> bool:
-    return _same(address) in map(_same, (*network.services.values(), network.collector))
+    return _same(address) in map(_same, (*network.services.values(), *network.admin.values(), network.collector))
 
 
 def _same(address: str) -> str:
@@ -65,7 +65,9 @@ def _same(address: str) -> str:
 def _nobody_there(name: str, address: str) -> Unavailable:
     others: list[Roster] = []
     with contextlib.suppress(Unavailable):  # a folder that is of no use tells of none
-        others = [one for one in roster.all_of_them() if not _is_at(one, address)]
+        if asked := roster_at(address):
+            return _ended(name, address, asked)
+        others = roster.all_of_them()
     if others:
         where = "; ".join(f"the one of port {one.port}: {_options(name, one)}" for one in others)
         sentence = f"the {name} is not at {address}: no network of yours runs there, but elsewhere. To ask {where}"
@@ -74,6 +76,16 @@ def _nobody_there(name: str, address: str) -> Unavailable:
         "NO_NETWORK",
         f"the {name} is not at {address}: no network of yours runs there; start it with: {command_name()} up "
         "(for a network elsewhere, name its certificates: --identities FOLDER)",
+    )
+
+
+def _ended(name: str, address: str, of: Roster) -> Unavailable:
+    """Of a network that runs, one does not: whoever asked is not to be sent to another network."""
+    again = f"start it at {of.levers}" if of.levers else "stop that network and start it again"
+    return Unavailable(
+        "NEIGHBOUR_UNAVAILABLE",
+        f"the {name} does not answer at {address}: it was stopped, or ended by itself, and the rest of the network of "
+        f"port {of.port} goes on without it. To have it back, {again}",
     )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cardnet.cli.identities import identities
-from cardnet.cli.words import as_json, checked_address, command_name, print_json
-from cardnet.errors import InvalidField, Unavailable
+from cardnet.cli.words import COULD_NOT_ASK, as_json, checked_address, command_name, complain, print_json
+from cardnet.errors import Fault, InvalidField, Malformed, Unavailable
 from cardnet.money import Money
 from cardnet.response_code import ResponseCode
 from cardnet.test_cards import TestCard, test_card
@@ -18,6 +18,7 @@ from cardnet.traces.picture import SHOWN_DIGITS
 
 if TYPE_CHECKING:
     from cardnet.cardholder import Cardholder, CardOnFile
+    from cardnet.cli.terminal import Terminal
     from cardnet.roster import Roster
     from cardnet.v1.merchant_pb2 import CheckoutResponse
 
@@ -81,6 +82,8 @@ def pay(
     roster = None
     with suppress(Unavailable):  # who named certificates may have no use for rosters
         roster = roster_at(shop)
+    if isinstance(answer, Fault):
+        return _tell_unanswered(answer, key, merchant, roster, json_)
     if json_:
         print_json(_document(card, money, key, answer, roster))
     else:
@@ -96,7 +99,8 @@ async def _pay(
     tsp: str,
     traceparent: str | None,
     identities: Path | None,
-) -> "tuple[str, CheckoutResponse]":
+) -> "tuple[str, CheckoutResponse | Fault]":
+    """The payment's key, and the answer to it; or why there is none, once it was asked."""
     from cardnet.cardholder import Cardholder
     from cardnet.cli.asking import as_cardholder, channel
     from cardnet.env import Env
@@ -106,7 +110,10 @@ async def _pay(
     async with channel("merchant", merchant, as_) as shop, channel("tsp", tsp, as_) as vault:
         cardholder = Cardholder(shop, vault)
         saved = await _saved(cardholder, card)
-        return key, await cardholder.pay(saved.id, money, key, traceparent)
+        try:
+            return key, await cardholder.pay(saved.id, money, key, traceparent)
+        except Fault as fault:
+            return key, fault
 
 
 async def _saved(cardholder: "Cardholder", card: TestCard) -> "CardOnFile":
@@ -126,10 +133,15 @@ def _tell(card: TestCard, money: Money, answer: "CheckoutResponse", merchant: st
     details += [f"RRN {answer.rrn}"] if answer.rrn else []
     terminal.say((said, style_of(said)), "  ", "  ".join((str(money), f"card ••••{card.last_four}", *details)))
     terminal.say(answer.notice)
-    terminal.say(("trace ", "dim"), answer.trace_id)
+    _lead_on(terminal, answer.trace_id, merchant, roster)
+
+
+def _lead_on(terminal: "Terminal", trace_id: str, merchant: str, roster: "Roster | None") -> None:
+    """Say where it is to be seen what happened."""
+    terminal.say(("trace ", "dim"), trace_id)
     at = _collector_option(merchant, roster)
-    terminal.say(("steps ", "dim"), f"{command_name()} trace {answer.trace_id[:SHOWN_DIGITS]}{at}")
-    if page := roster and roster.page_of(answer.trace_id):
+    terminal.say(("steps ", "dim"), f"{command_name()} trace {trace_id[:SHOWN_DIGITS]}{at}")
+    if page := roster and roster.page_of(trace_id):
         terminal.say(("page  ", "dim"), page)
 
 
@@ -139,6 +151,20 @@ def _collector_option(merchant: str, roster: "Roster | None") -> str:
         return "" if roster.collector == COLLECTOR_ADDRESS else f" --collector {roster.collector}"
     # A network that is none of ours: whoever started it knows.
     return "" if merchant == MERCHANT else " --collector HOST:PORT"
+
+
+def _tell_unanswered(fault: Fault, key: str, merchant: str, roster: "Roster | None", json_: bool) -> int:
+    """Say why there is no answer, and where it is to be seen: whether anything was done may stand there alone."""
+    from cardnet.cli.terminal import Terminal
+
+    complain(fault.sentence)
+    if json_:
+        page = roster.page_of(fault.trace_id) if roster else ""
+        named = {"idempotency_key": key, "trace_id": fault.trace_id, "page": page}
+        print_json({"error": fault.sentence, "reason": fault.reason, **named})
+    elif fault.trace_id and not isinstance(fault, Malformed):  # what is malformed leaves no step to be seen
+        _lead_on(Terminal(problems=True), fault.trace_id, merchant, roster)
+    return COULD_NOT_ASK
 
 
 def _tell_not_saved(code: ResponseCode, sentence: str, json_: bool) -> int:

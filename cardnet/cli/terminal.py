@@ -34,8 +34,9 @@ BAR = 16
 class Terminal:
     """Standard output, at most a hundred columns of it."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, markup=False, emoji=False)
+    def __init__(self, *, problems: bool = False) -> None:
+        """problems: standard error in its place, for what belongs to a problem."""
+        self._console = Console(stderr=problems, highlight=False, markup=False, emoji=False)
         self._console.width = min(self._console.width, WIDTH) if self._console.is_terminal else WIDTH
 
     def say(self, *parts: str | tuple[str, str] | Text) -> None:

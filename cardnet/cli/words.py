@@ -21,6 +21,10 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 _SOCKET = re.compile(r"unix:/[ -~]{1,100}")
 
 
+COULD_NOT_ASK = 2
+"""The exit code where a question got no answer."""
+
+
 class InOrder(click.Group):
     """Lists its commands in the order in which one meets them; called alone, it says which it has."""
 

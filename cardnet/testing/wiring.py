@@ -99,6 +99,7 @@ class Wiring:
             admin=dict(self.admin_addresses),
             collector=self.collector,
             identities=self.identities,
+            faults=bool(self.faults_file),
             clock_file=self.clock_file,
             frozen_at=self.frozen_at,
             audit_file=tsp.get("audit_file", ""),

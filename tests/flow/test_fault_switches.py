@@ -13,7 +13,7 @@ from shopper import forty_seconds_pass, new_shopper
 from waiting import until
 
 from cardnet.cli.terminal import Terminal
-from cardnet.errors import Fault, InProgress, InvalidField, NotFound
+from cardnet.errors import Fault, InProgress, InvalidField, NotFound, Unavailable
 from cardnet.faulty import Faulty
 from cardnet.response_code import ResponseCode as Code
 from cardnet.steps import STEPS
@@ -103,6 +103,20 @@ async def test_a_lost_answer_shows_in_the_trace_and_the_issuer_decided_nonethele
     await shopper.stands(0)
     made = {span.name.rpartition("/")[2] for _, span in spans_of(network, payment)}
     assert made == {*(step.call for step in STEPS), "RequestCryptogram"}
+
+
+async def test_a_payment_without_an_answer_leads_to_its_trace(network):
+    shopper = await new_shopper(network)
+    network.faults.set("acquirer-network", error="UNAVAILABLE", times=1)
+
+    with pytest.raises(Unavailable) as unanswered:
+        await network.checkout(shopper.on_file, "12.50 USD")
+
+    trace = await network.trace(unanswered.value.trace_id)
+    assert trace.numbers() == [1, 2, 3]
+    assert {step.number: step.disturbed for step in trace.steps if step.disturbed} == {
+        3: "answered UNAVAILABLE, nobody is asked"
+    }
 
 
 async def test_a_disturbed_step_4_says_so_though_it_was_answered(network):

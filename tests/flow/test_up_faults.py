@@ -1,13 +1,15 @@
 """`cardnet up --faults` as a user starts it: what is stopped on purpose is no accident."""
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from up import Up
+from up import Up, cardnet
 from waiting import until
 
 
@@ -71,6 +73,67 @@ def test_pulling_a_lever_twice_is_no_mistake(console: httpx.Client) -> None:
         pull(console, "tsp", action)
         pull(console, "tsp", action)
         assert serves(console, "tsp") if state == "serving" else word(console, "tsp") == state
+
+
+def unanswered(running: Up, console: httpx.Client, *options: str) -> subprocess.CompletedProcess[str]:
+    """A payment whose question gets lost behind the acquirer."""
+    switch = {"hop": "acquirer-network", "kind": "error", "times": "1"}
+    assert console.post("/topology/switches", data=switch).status_code == 303
+    unpaid = running.pay("--card", "approved", "--amount", "1.00", *options)
+    assert unpaid.returncode == 2
+    return unpaid
+
+
+def test_a_payment_without_an_answer_says_where_it_is_to_be_seen(running: Up, console: httpx.Client) -> None:
+    unpaid = unanswered(running, console)
+    assert unpaid.stdout == ""
+    complaint, *lines = unpaid.stderr.splitlines()
+    assert complaint == "cardnet: error: the network cannot be reached or cannot answer now"
+    said = dict(line.split(maxsplit=1) for line in lines)
+    assert list(said) == ["trace", "steps", "page"]
+    assert said["page"] == f"{running.facts['console']}/authorisations/{said['trace']}"
+    assert said["steps"].endswith(f" trace {said['trace'][:8]} --collector {running.facts['collector']}")
+    trace = running.complete(said["trace"])
+    assert [step["number"] for step in trace["steps"]] == [1, 2, 3]
+
+
+def test_programs_are_told_the_trace_and_the_key_of_a_payment_without_an_answer(
+    running: Up, console: httpx.Client
+) -> None:
+    unpaid = unanswered(running, console, "--key", "to-be-asked-again", "--json")
+    assert unpaid.stderr == "cardnet: error: the network cannot be reached or cannot answer now\n"
+    told = json.loads(unpaid.stdout)
+    assert told == {
+        "error": "the network cannot be reached or cannot answer now",
+        "reason": "NEIGHBOUR_UNAVAILABLE",
+        "idempotency_key": "to-be-asked-again",
+        "trace_id": told["trace_id"],
+        "page": f"{running.facts['console']}/authorisations/{told['trace_id']}",
+    }
+    assert running.complete(told["trace_id"])["trace_id"] == told["trace_id"]
+
+
+def test_what_could_never_have_been_paid_has_no_steps_to_look_at(running: Up) -> None:
+    malformed = running.pay("--card", "approved", "--amount", "1.00", "--key", "a key with blanks")
+    assert malformed.returncode == 2
+    assert malformed.stderr.startswith("cardnet: error: idempotency_key: must be ")
+    assert malformed.stderr.count("\n") == 1
+
+
+def test_where_a_service_was_stopped_its_network_is_named_and_no_other(running: Up, console: httpx.Client) -> None:
+    pull(console, "tsp", "stop")
+    address, port = running.facts["services"]["tsp"], running.facts["services"]["merchant"].rpartition(":")[2]
+    levers = f"{running.facts['console']}/topology"
+    unasked = running.pay("--card", "approved", "--amount", "1.00")
+    assert unasked.returncode == 2
+    assert unasked.stderr == (
+        f"cardnet: error: the tsp does not answer at {address}: it was stopped, or ended by itself, and the rest of "
+        f"the network of port {port} goes on without it. To have it back, start it at {levers}\n"
+    )
+    listing = cardnet("tokens", "list", "--network", port)
+    assert f"does not answer at {running.facts['admin']['tsp']}: " in listing.stderr
+    pull(console, "tsp", "start")
+    assert serves(console, "tsp")
 
 
 def test_all_ends_with_a_service_paused_and_another_stopped(running: Up, console: httpx.Client) -> None:

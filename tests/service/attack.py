@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
 from google.rpc.status_pb2 import Status
 from patience import STORE_TIMEOUT_S
 
@@ -166,12 +166,13 @@ async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: fl
 
 
 def _outcome(code: str, sentence: str, details: bytes | None, seen: str) -> Outcome:
-    status, info, bad = Status.FromString(details or b""), ErrorInfo(), BadRequest()
+    status, info, bad, asked = Status.FromString(details or b""), ErrorInfo(), BadRequest(), RequestInfo()
     for detail in status.details:
-        detail.Unpack(info) or detail.Unpack(bad)
+        detail.Unpack(info) or detail.Unpack(bad) or detail.Unpack(asked)
     violations = tuple((violation.field, violation.description) for violation in bad.field_violations)
     shown = "\n".join((_PEER.sub("a service", seen), sentence, str(status), str(info), str(bad), repr(details)))
-    return Outcome(code, sentence, info.reason, violations, shown)
+    # A trace's identifier is drawn, and by chance any short value stands in it.
+    return Outcome(code, sentence, info.reason, violations, shown.replace(asked.request_id or "-", "-"))
 
 
 async def stored(network: LocalNetwork) -> dict[bytes, bytes]:

@@ -139,6 +139,7 @@ async def test_a_bug_is_told_by_a_reference_and_by_nothing_else(caplog):
     assert reference and reference[1] in caplog.text
     assert "ValueError" in caplog.text
     assert PAN not in caplog.text + repr(told.value) + str(told.value.__cause__)
+    assert re.fullmatch("[0-9a-f]{32}", told.value.trace_id)
 
 
 async def test_a_bug_that_nobody_waits_for_any_more_is_not_printed_by_the_event_loop(caplog):

@@ -145,6 +145,37 @@ def test_where_a_network_runs_elsewhere_the_option_that_leads_to_it_is_named(
     assert "start it" not in said
 
 
+@pytest.mark.parametrize(
+    ("faults", "advice"),
+    [
+        (True, "To have it back, start it at http://localhost:8753/topology\n"),
+        (False, "To have it back, stop that network and start it again\n"),
+    ],
+)
+@pytest.mark.parametrize("command", ["pay --card approved --amount 1.00 --merchant", "trace --collector"])
+def test_a_network_that_runs_without_the_one_asked_is_not_taken_for_another(
+    command: str,
+    faults: bool,
+    advice: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    asked = {"services": {"merchant": NOBODY}, "collector": NOBODY, "console": "http://localhost:8753"}
+    other = {"services": {"merchant": "127.0.0.1:50151"}, "collector": "127.0.0.1:4417"}
+    posted = [PostedRoster(Roster(**asked, faults=faults)), PostedRoster(Roster(**other))]  # type: ignore[arg-type]
+    try:
+        assert main([*command.split(), NOBODY]) == 2
+    finally:
+        for one in posted:
+            one.take_down()
+    said = capsys.readouterr().err
+    assert f"does not answer at {NOBODY}: it was stopped, or ended by itself" in said
+    assert said.endswith(advice)
+    assert "50151" not in said and "4417" not in said
+
+
 def test_commands_are_named_so_that_they_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed = tmp_path / ".venv" / "bin" / "cardnet"
     installed.parent.mkdir(parents=True)

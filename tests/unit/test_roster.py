@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,10 +119,14 @@ def test_a_network_leaves_where_its_doors_and_identities_are() -> None:
         store_urls={"tsp": "unix://tsp:secret@/s"},
         identities="/identities",
         collector="127.0.0.1:4317",
+        faults_file="/faults",
         extra={"tsp": {"kek_file": "/k", "audit_file": "/a"}},
     )
     left = wiring.roster()
     assert (left.port, left.kek_file, left.audit_file, left.identities) == (50051, "/k", "/a", "/identities")
+    assert (left.faults, left.levers) == (True, "")  # there is a console only afterwards
+    assert replace(left, console="http://localhost:8753").levers == "http://localhost:8753/topology"
+    assert replace(left, console="http://localhost:8753", faults=False).levers == ""
     assert left.address("tsp", "merchant") == "127.0.0.1:50054"
     assert left.address("tsp", "operator") == "127.0.0.1:50064"
     assert left.address("collector", "cardholder") == "127.0.0.1:4317"
