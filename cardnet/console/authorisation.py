@@ -94,10 +94,9 @@ def sight_of(trace: Trace) -> list[tuple[str, str]]:
     Where that is not known: why, such as "sent to the issuer, arrival not recorded".
     """
     (saw, took_part), perhaps = who_saw_the_pan(trace), who_may_have_seen_the_pan(trace)
-    return [
-        (service, "saw" if service in saw else "took part" if service in took_part else perhaps.get(service, "no part"))
-        for service in SERVICES
-    ]
+    known = perhaps | dict.fromkeys(took_part, "took part") | dict.fromkeys(saw, "saw")
+    silent = "no record of it, and others are missing" if trace.missing else "no part"
+    return [(service, known.get(service, silent)) for service in SERVICES]
 
 
 def _raw(archive: Archive, trace: Trace) -> Markup | None:

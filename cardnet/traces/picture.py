@@ -183,7 +183,7 @@ def who_may_have_seen_the_pan(trace: Trace) -> dict[str, str]:
 
 def nobody_seen(trace: Trace) -> str:
     """What is said where no service is known to have seen the PAN: that is not that none did."""
-    return "not known" if who_may_have_seen_the_pan(trace) else "nobody"
+    return "not known" if trace.missing or who_may_have_seen_the_pan(trace) else "nobody"
 
 
 def _known_ends(trace: Trace, traced: TracedStep) -> set[str]:

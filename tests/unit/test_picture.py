@@ -147,6 +147,8 @@ def test_of_a_token_service_provider_whose_answer_was_lost_it_is_not_known() -> 
     assert note(trace, 4) == "by a fault switch: the answer is lost"
     assert "PAN seen by: not known; never by: merchant, acquirer, network; the tsp's answer was" in plain(trace)
     assert "PAN seen by: nobody; never by: merchant, acquirer" in plain(Trace("00", ASKED))
+    killed = Trace("00", ASKED, ["the network asked Detokenise, but its own record of that has not come"])
+    assert "PAN seen by: not known; never by: merchant, acquirer" in plain(killed)
 
 
 def test_a_merchant_that_cannot_answer_says_so_itself() -> None:

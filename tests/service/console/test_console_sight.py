@@ -31,7 +31,7 @@ async def browser() -> AsyncIterator[httpx.AsyncClient]:
 async def test_of_who_was_sent_the_pan_it_says_that_its_arrival_is_not_known(browser: httpx.AsyncClient) -> None:
     said = words((await browser.get(f"/authorisations/{trace_id(8)}")).text)
     assert "network ● saw it" in said and "issuer ? sent to the issuer, arrival not recorded" in said
-    assert "acquirer – took no part" in said
+    assert "acquirer ? no record of it, and others are missing" in said  # the caller that asked the network
 
 
 async def test_half_a_character_which_cannot_be_written_spoils_no_file(browser: httpx.AsyncClient) -> None:
