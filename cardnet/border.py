@@ -8,7 +8,6 @@ span.
 import asyncio
 import logging
 import math
-import re
 import time
 from collections.abc import AsyncGenerator, Collection, Mapping
 from types import TracebackType
@@ -40,9 +39,6 @@ ASKED_BEFORE = "grpc-previous-rpc-attempts"
 
 DELIVERED_BEFORE = "x-cardnet-delivered-before"
 """The same of a call that a fault switch delivers once more: gRPC takes its own word out where others wrote it."""
-
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
-"""W3C Trace Context, section 3.2: version ff is none, and identifiers of zeros alone are not either."""
 
 log = logging.getLogger("cardnet")
 
@@ -225,10 +221,10 @@ async def _within(call: Call, handler: Any, request: Message) -> Message:
 
 
 def _place(env: Env, metadata: Mapping[str, str]) -> tuple[str, TraceContext]:
-    place = _TRACEPARENT.fullmatch(metadata.get("traceparent", ""))
+    place = TraceContext.read(metadata.get("traceparent", ""))
     span_id = env.trace_ids.hex(8)
     if place:
-        return place[2], TraceContext(place[1], span_id)
+        return place.span_id, TraceContext(place.trace_id, span_id)
     return "", TraceContext(env.trace_ids.hex(16), span_id)
 
 

@@ -1,12 +1,19 @@
 """The call that is being answered: who made it, until when, and in which trace. Outgoing calls inherit from it."""
 
 import asyncio
+import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from cardnet.errors import TimedOut
+
+_TRACEPARENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
+)
+"""W3C Trace Context: version ff is none, identifiers of zeros alone are not either, and version 00 has 55 characters. A
+later version begins in the same way, and may go on after a dash."""
 
 
 class TraceContext(NamedTuple):
@@ -14,6 +21,12 @@ class TraceContext(NamedTuple):
 
     trace_id: str
     span_id: str
+
+    @classmethod
+    def read(cls, traceparent: str) -> Self | None:
+        """The place that a header of this or a later version tells; None where it tells none."""
+        found = _TRACEPARENT.fullmatch(traceparent)
+        return cls(found[1], found[2]) if found else None
 
     @property
     def traceparent(self) -> str:

@@ -99,7 +99,7 @@ def _content(name: str, path: Path) -> str:
 
 def _converted(kind: object, text: str, name: str) -> object:
     if kind is bool:
-        return text.lower() in ("1", "true", "yes")
+        return text.lower() in ("1", "true", "yes", "on")
     if kind in (int, float):
         try:
             return int(text) if kind is int else float(text)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from typing import Protocol
+from weakref import WeakSet
 
 from cardnet.span import Form
 
@@ -26,6 +27,10 @@ class Sink(Protocol):
     """How it wants the messages of steps."""
 
     async def export(self, spans: bytes) -> None: ...
+
+
+_told: WeakSet[Sink] = WeakSet()
+"""Those of whom it was said that they lose spans: services in one process have a receiver in common."""
 
 
 class Outbox:
@@ -85,6 +90,7 @@ class Outbox:
 
     def _lose(self, count: int, why: str) -> None:
         """Count what is lost, and say so once: a receiver that is gone would be told of four times a second."""
-        if not self.lost:
+        if self._sink not in _told:
+            _told.add(self._sink)
             log.warning("%s does not take all spans (%s): those are lost to it, and payments go on", self._sink, why)
         self.lost += count

@@ -1,13 +1,13 @@
 """`cardnet pay`: one purchase with a test card, at a network that runs."""
 
 import asyncio
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cardnet.call import TraceContext
 from cardnet.cli.identities import identities
 from cardnet.cli.words import COULD_NOT_ASK, as_json, checked_address, command_name, complain, print_json
 from cardnet.errors import Fault, InvalidField, Malformed, Unavailable
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from cardnet.cli.terminal import Terminal
     from cardnet.roster import Roster
     from cardnet.v1.merchant_pb2 import CheckoutResponse
-
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-
 
 MERCHANT = "127.0.0.1:50051"
 """Where `cardnet up` puts the merchant unless it is told otherwise."""
@@ -66,17 +63,14 @@ def pay(
     money = Money.parse(f"{amount} {currency or card.balance.currency.name}")
     if not money.minor:
         raise InvalidField("amount", "must be more than 0")
-    if traceparent and not _TRACEPARENT.fullmatch(traceparent):
-        raise InvalidField(
-            "traceparent", "must be 00-(32 hexadecimal digits)-(16 hexadecimal digits)-(2 hexadecimal digits)"
-        )
+    place = _checked_place(traceparent) if traceparent else None
     shop, vault = checked_address("merchant", merchant), checked_address("tsp", tsp)
 
     from cardnet.cardholder import CardNotSaved
     from cardnet.cli.asking import roster_at
 
     try:
-        key, answer = asyncio.run(_pay(card, money, key, shop, vault, traceparent, identities))
+        key, answer = asyncio.run(_pay(card, money, key, shop, vault, place, identities))
     except CardNotSaved as refusal:
         return _tell_not_saved(refusal.response_code, refusal.sentence, json_)
     roster = None
@@ -89,6 +83,17 @@ def pay(
     else:
         _tell(card, money, answer, merchant, roster)
     return 0 if answer.approved else 1
+
+
+def _checked_place(traceparent: str) -> str:
+    """The header for the place in a trace that somebody gave."""
+    if place := TraceContext.read(traceparent):
+        return place.traceparent
+    raise InvalidField(
+        "traceparent",
+        "must be 00-(32 hexadecimal digits)-(16 hexadecimal digits)-(2 hexadecimal digits), in lower case, "
+        "or begin like that in a later version",
+    )
 
 
 async def _pay(

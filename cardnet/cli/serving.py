@@ -1,8 +1,10 @@
 """What `cardnet up` does from start to end: it says what there is, and watches it."""
 
 import asyncio
+import os
 import signal
 
+from cardnet.cli.deaf import warn_of_deaf
 from cardnet.cli.network_table import show_network
 from cardnet.cli.terminal import Terminal, progress
 from cardnet.cli.words import command_name, complain, print_json
@@ -46,6 +48,8 @@ async def _serve(network: LocalNetwork, header: str, json_: bool) -> None:
         async with asyncio.TaskGroup() as watching:
             for name in network.processes:
                 watching.create_task(_watch(network, name))
+            if network.processes:  # in one process, what the services log is on the screen
+                watching.create_task(warn_of_deaf(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")))
             if network.store:
                 watching.create_task(_watch_store(network.store))
             watching.create_task(asyncio.Event().wait())
@@ -58,6 +62,10 @@ async def _show(network: LocalNetwork, header: str, terminal: Terminal) -> None:
     await show_network(network, terminal)
     if network.identities:
         terminal.say("  identities ", network.identities, ("  for clients of your own, with mutual TLS", "dim"))
+    if network.processes:
+        terminal.say(
+            "  logs       ", str(network.processes["merchant"].log.parent), ("  what each service says", "dim")
+        )
     terminal.say()
     terminal.say(("Ready.", "bold green"), "  Ctrl-C stops everything. In another terminal:")
     terminal.commands("  ", _next(network))

@@ -112,7 +112,7 @@ def up(
     collector of traces, until Ctrl-C.
 
     All data are gone afterwards, unless --data-dir keeps them. CARDNET_ISSUER_REDIS_URL and its like for each service
-    put a store of your own (Redis 7 or later) in place of the bundled one.
+    put a store of your own (Redis 7 or later) in place of the bundled one. CARDNET_TRACING=off records nothing.
     """
     checked_time("frozen-at", frozen_at)
     checked_domain("trust-domain", trust_domain)
@@ -136,6 +136,7 @@ def up(
         collector_port=otlp_port,
         otlp_http_port=_after(otlp_port) if otlp_http_port is None else otlp_http_port,
         redis_urls={name: url for name in PROGRAMS if (url := os.environ.get(f"CARDNET_{name.upper()}_REDIS_URL"))},
+        settings=_recording(),
         insecure=insecure,
         identities=identities,
         trust_domain=trust_domain,
@@ -153,6 +154,13 @@ def up(
     shown_clock = frozen_at or ("" if clock == "real" else clock)
     collect_seldom()
     asyncio.run(until_told_to_stop(network, _header(seed, shown_clock), json_))
+
+
+def _recording() -> dict[str, dict[str, str]]:
+    """Which services record and which do not, as far as the environment says: by their own variable, else by all's."""
+    common = os.environ.get("CARDNET_TRACING")
+    said = {name: os.environ.get(f"CARDNET_{name.upper()}_TRACING") or common for name in PROGRAMS}
+    return {name: {"tracing": value} for name, value in said.items() if value}
 
 
 def _has_wallet(identities: Path) -> bool:

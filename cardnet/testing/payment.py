@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cardnet.response_code import ResponseCode
 from cardnet.steps import STEPS, Step
+from cardnet.testing import field_names
 from cardnet.traces.picture import rows, who_saw_the_pan
 from cardnet.traces.trace import Change, Trace, TracedStep
 from cardnet.traces.verdict import Verdict, verdict_of
@@ -27,18 +28,27 @@ class TakenStep(Step):
         return step
 
     def changed(self, field: str) -> bool:
-        """Whether the step put something else into a field: "DE2", or the field's name. Adding one is no change."""
+        """Whether the step put something else into a field: "DE2", or the field's name. Adding one is no change.
+
+        InvalidField where no step has such a field.
+        """
         return any(change.before for change in self._changes_of(field))
 
     def change(self, field: str) -> Change:
-        """What the step did to a field: before (empty where it added it) and after. KeyError where it did nothing."""
+        """What the step did to a field: before (empty where it added it) and after. KeyError where it did nothing.
+
+        InvalidField where no step has such a field.
+        """
         for change in self._changes_of(field):
             return change
         touched = ", ".join(dict.fromkeys(change.label for change in self.changes)) or "nothing"
         raise KeyError(f"step {self.number} did not change {field}; it changed or added: {touched}")
 
     def _changes_of(self, field: str) -> list[Change]:
-        return [change for change in self.changes if field in (change.label, change.name)]
+        found = [change for change in self.changes if field in (change.label, change.name)]
+        if not found and field not in self.fields:
+            field_names.check(field)
+        return found
 
 
 class TakenSteps:

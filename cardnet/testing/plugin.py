@@ -6,12 +6,16 @@
         payment = await cardnet_network.checkout(card, "12.40 USD")
         assert payment.approved
 
+When a test fails, the traces of what it paid through this or any other `LocalNetwork` among its fixtures are shown.
+
 It is there once cardnet is installed. Where pytest-asyncio is missing the fixture is left to another plugin that knows
 coroutines, such as anyio's. Nothing is started, and gRPC not imported, before a test asks for it.
 """
 
+import sys
 from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -30,7 +34,12 @@ SECTION, MORE = "cardnet: the last payment", "cardnet: there were more payments"
 MOST_PAYMENTS = 5
 """Payments of a test whose traces are shown when it fails."""
 
-_network: "pytest.StashKey[LocalNetwork]" = pytest.StashKey()
+OWN = "cardnet_network"
+
+_own: "pytest.StashKey[LocalNetwork]" = pytest.StashKey()
+
+_before: "WeakKeyDictionary[LocalNetwork, frozenset[str]]" = WeakKeyDictionary()
+"""The traces in each network that were there when an earlier test had ended: those are not the next one's."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +65,7 @@ async def cardnet_network(request: pytest.FixtureRequest) -> AsyncIterator["Loca
     for marker in reversed(list(request.node.iter_markers("cardnet"))):  # the test's own has the last word
         settings |= marker.kwargs
     async with LocalNetwork(**settings) as network:
-        request.node.stash[_network] = network
+        request.node.stash[_own] = network
         yield network
 
 
@@ -66,19 +75,44 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the traces of the payments when a test fails."""
     report = yield
-    if report.when == "call" and report.failed and _network in item.stash:
-        report.sections.extend(_payments(item.stash[_network]))
+    if report.when == "call" and report.failed:
+        networks = _networks(item)
+        for name, network in networks.items():
+            report.sections.extend(_payments(network, f" ({name})" if len(networks) > 1 else ""))
     return report
 
 
-def _payments(network: "LocalNetwork") -> list[tuple[str, str]]:
-    """Each payment of the test, the last one first."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Remember what was paid until here: a network may be shared by several tests."""
+    networks = _networks(item)  # before its fixtures are let go of
+    try:
+        return (yield)
+    finally:
+        for network in networks.values():
+            _before[network] = frozenset(network.collector.archive.latest(sys.maxsize))
+
+
+def _networks(item: pytest.Item) -> "dict[str, LocalNetwork]":
+    """The networks among a test's fixtures, each once, by the fixtures' names."""
+    module = sys.modules.get("cardnet.testing.network")
+    if module is None:  # nobody has one, and to know what one is means to import gRPC
+        return {}
+    fixtures: dict[str, Any] = dict(getattr(item, "funcargs", None) or {})
+    if _own in item.stash:  # also where a test asked for it by `request.getfixturevalue`
+        fixtures[OWN] = item.stash[_own]
+    found = {id(value): name for name, value in fixtures.items() if isinstance(value, module.LocalNetwork)}
+    return {name: fixtures[name] for name in found.values()}
+
+
+def _payments(network: "LocalNetwork", where: str) -> list[tuple[str, str]]:
+    """Each payment of the test, the last one first. where: ends the titles."""
     from cardnet.traces.picture import plain
 
-    archive = network.collector.archive
-    ids = archive.latest(MOST_PAYMENTS + 1)
+    archive, before = network.collector.archive, _before.get(network, frozenset())
+    ids = [id_ for id_ in archive.latest(sys.maxsize) if id_ not in before]
     shown = [
-        (SECTION if at == 0 else f"cardnet: {at} before the last payment", plain(archive.find_now(id_)))
+        ((SECTION if at == 0 else f"cardnet: {at} before the last payment") + where, plain(archive.find_now(id_)))
         for at, id_ in enumerate(ids[:MOST_PAYMENTS])
     ]
-    return shown + [(MORE, f"the latest {MOST_PAYMENTS} are shown")] * (len(ids) > MOST_PAYMENTS)
+    return shown + [(MORE + where, f"the latest {MOST_PAYMENTS} are shown")] * (len(ids) > MOST_PAYMENTS)

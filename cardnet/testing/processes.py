@@ -46,6 +46,7 @@ class ServiceProcess:
 
     async def start(self) -> None:
         """Start it and wait until it serves. Unavailable, with its own last words, if it does not."""
+        # Only what the network was given counts, as in one process: a test goes the same way in everybody's shell.
         environ = {key: value for key, value in os.environ.items() if not key.startswith("CARDNET_")}
         # Our own packages first: a `services` folder of the user's must not hide ours.
         environ["PYTHONPATH"] = str(Path(cardnet.__file__).parent.parent)

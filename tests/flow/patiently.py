@@ -37,7 +37,7 @@ def be_patient() -> None:
 
 def pytest_collection_modifyitems(items: "Sequence[pytest.Item]") -> None:
     """Only where a test wants a network: to know what one is costs those that want none too much."""
-    if any("cardnet_network" in getattr(item, "fixturenames", ()) for item in items):
+    if any("network" in name for item in items for name in getattr(item, "fixturenames", ())):
         be_patient()
 
 

@@ -91,6 +91,74 @@ async def test_pays_often(cardnet_network):
     assert "cardnet: there were more payments" in said
 
 
+def test_a_failure_shows_what_its_test_paid_through_a_network_of_the_users_own(tmp_path: Path) -> None:
+    test = """
+import pytest
+import pytest_asyncio
+from cardnet.testing import LocalNetwork
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_network():
+    async with LocalNetwork(in_process=True) as network:
+        yield network
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def paid(shared_network):
+    card = await shared_network.save_card("approved")
+    return await shared_network.checkout(card, "3.00 USD")
+
+async def test_first(shared_network):
+    card = await shared_network.save_card("approved")
+    assert (await shared_network.checkout(card, "1.00 USD")).approved
+
+async def test_second(shared_network):
+    card = await shared_network.save_card("approved")
+    assert not (await shared_network.checkout(card, "2.00 USD")).approved
+
+async def test_third(shared_network):
+    raise AssertionError("nothing was paid")
+
+async def test_fourth(paid):
+    assert not paid.approved
+"""
+    said = run_pytest(tmp_path, test)
+    assert "3 failed, 1 passed" in said, said
+    assert said.count("cardnet: the last payment") == 2
+    assert "before the last payment" not in said
+    shown = {amount: said.count(f"the issuer approved {amount}.00 USD") for amount in (1, 2, 3)}
+    assert shown == {1: 0, 2: 1, 3: 1}
+
+
+def test_the_payments_of_two_networks_are_told_apart(tmp_path: Path) -> None:
+    test = """
+import pytest
+import pytest_asyncio
+from cardnet.testing import LocalNetwork
+
+@pytest_asyncio.fixture
+async def other_network():
+    async with LocalNetwork(in_process=True) as network:
+        yield network
+
+@pytest.fixture
+def by_another_name(other_network):
+    return other_network
+
+@pytest.mark.asyncio
+async def test_pays_at_both(cardnet_network, other_network, by_another_name):
+    for network, amount in ((cardnet_network, "1.00 USD"), (other_network, "2.00 USD")):
+        await network.checkout(await network.save_card("approved"), amount)
+    raise AssertionError
+"""
+    said = run_pytest(tmp_path, test)
+    assert said.count("cardnet: the last payment") == 2, said
+    for name, amount in (("cardnet_network", "1.00 USD"), ("by_another_name", "2.00 USD")):
+        _, _, section = said.partition(f"cardnet: the last payment ({name})")
+        assert f"the issuer approved {amount}" in section.partition("cardnet: the last")[0]
+
+
 def test_a_marker_says_what_the_network_is_given(tmp_path: Path) -> None:
     test = """
 import pytest

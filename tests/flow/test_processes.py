@@ -139,6 +139,8 @@ async def test_the_callers_trace_goes_on_through_all_services(network: LocalNetw
         f"ff-{TRACE_ID}-{SPAN_ID}-01",
         f"00-{TRACE_ID}-{SPAN_ID}-x",
         f"00-{TRACE_ID}",
+        f"00-{TRACE_ID}-{SPAN_ID}-01-future",
+        f"01-{TRACE_ID}-{SPAN_ID}-01future",
         "nonsense",
     ],
 )
@@ -149,6 +151,16 @@ async def test_a_traceparent_that_is_none_begins_a_new_trace(network: LocalNetwo
 
     assert payment.approved
     assert payment.trace.trace_id not in (TRACE_ID, "0" * 32)
+    assert payment.steps == STEPS
+
+
+async def test_a_later_version_of_the_callers_trace_goes_on_as_this_one(network: LocalNetwork) -> None:
+    card = await network.save_card("approved")
+    later = f"{TRACE_ID[:-1]}d"
+
+    payment = await network.checkout(card, "1.00 USD", traceparent=f"01-{later}-{SPAN_ID}-01-future")
+
+    assert payment.trace.trace_id == later
     assert payment.steps == STEPS
 
 

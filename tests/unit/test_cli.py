@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 NOBODY = "127.0.0.1:1"
 """An address at which nothing listens."""
 
+PLACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 def cardnet(*arguments: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
     command = (sys.executable, "-m", "cardnet.cli", *arguments)
@@ -90,6 +92,11 @@ def test_a_reader_who_has_seen_enough_is_no_error() -> None:
         ("pay --card approved --amount 12.40 --currency JPY", "amount: must have 0 decimals in JPY"),
         ("pay --card approved --amount ١٢.٤٠", "amount: must have 2 decimals in USD"),
         ("pay --card approved --amount 1.00 --traceparent x", "traceparent: must be 00-(32 hexadecimal digits)-"),
+        (f"pay --card approved --amount 1.00 --traceparent {PLACE}-future", "traceparent: must be 00-(32 hexadecimal"),
+        (
+            f"pay --card approved --amount 1.00 --traceparent 01{PLACE[2:]}-future --merchant {NOBODY}",
+            f"the merchant is not at {NOBODY}",
+        ),
         ("pay --card approved --amount 1.00 --merchant localhost", "merchant: must be host:port"),
         (f"pay --card approved --amount 1.00 --merchant {NOBODY}", f"the merchant is not at {NOBODY}"),
         ("pay --card nothing --amount 1.00", "card: must be one of approved, "),

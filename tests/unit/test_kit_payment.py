@@ -1,10 +1,12 @@
 """What a test asserts about a payment's steps."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from recorded import ASKED, ID, TOLD, answered, answering, asking, refused, step
 
+from cardnet.errors import InvalidField
 from cardnet.response_code import ResponseCode
 from cardnet.steps import STEPS, WITHOUT_ISSUER
 from cardnet.testing import Payment
@@ -43,6 +45,21 @@ def test_a_field_that_a_step_added_was_not_changed_by_it() -> None:
 def test_a_field_that_a_step_left_alone_has_no_change() -> None:
     with pytest.raises(KeyError, match=r"step 3 did not change DE2; it changed or added: DE11, DE37"):
         APPROVED.steps[3].change("DE2")
+
+
+@pytest.mark.parametrize("field", ["DE19", "DE56", "cryptogram", "origin", "controls_passed", "token"])
+def test_a_field_that_another_step_may_have_was_not_changed(field: str) -> None:
+    assert not APPROVED.steps[5].changed(field)
+
+
+@pytest.mark.parametrize(
+    "field", ["nonsense", "", "de2", "2", 2, "DE02", "DE2 ", "DE3", "DE0", "Pan", "controls", None]
+)
+def test_a_field_that_no_step_has_is_refused_with_those_that_there_are(field: Any) -> None:
+    step = APPROVED.steps[5]
+    for ask in (step.changed, step.change):
+        with pytest.raises(InvalidField, match=r"^field: must be one of DE2, DE4, .*, or a field's own name: .* pan, "):
+            ask(field)
 
 
 @pytest.mark.parametrize(
