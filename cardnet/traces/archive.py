@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
@@ -152,11 +153,15 @@ class Archive:
     async def find(self, beginning: str, within_s: float) -> Trace:
         """The trace whose identifier begins so: once it is complete, or as it stands when the time is over.
 
-        NotFound when nothing of it has come within a second; InvalidField when the beginning means several.
+        Who failed to answer is waited for a second: whoever is not dead will have told of it by then. NotFound when
+        nothing of it has come within a second; InvalidField when the beginning means several.
         """
-        await self._arrivals.wait(lambda: the_one(beginning, self._traces) is not None, min(within_s, BEGINS_WITHIN_S))
+        begins_within_s = min(within_s, BEGINS_WITHIN_S)
+        await self._arrivals.wait(lambda: inf if the_one(beginning, self._traces) is None else -inf, begins_within_s)
         trace_id = self.identify(beginning)
-        await self._arrivals.wait(lambda: trace_id not in self._traces or self._traces[trace_id].complete, within_s)
+        await self._arrivals.wait(
+            lambda: self._traces[trace_id].awaited_until if trace_id in self._traces else -inf, within_s
+        )
         return self.find_now(trace_id)
 
     def find_now(self, beginning: str) -> Trace:
@@ -234,6 +239,8 @@ class Archive:
         try:
             trace_id, data = span.trace_id.hex(), span.SerializeToString() if searched else await masked_bytes(span)
             kept = self._add(trace_id, sender, data, span)
+            if kept:
+                self._traces[trace_id].came_at = asyncio.get_running_loop().time()
             if kept and self._book:
                 self._book.add(trace_id, sender.frame, data)
             for told in self.on_span:
@@ -269,7 +276,7 @@ class Archive:
         elif kept.complete or trace_id in self._entries:
             self._settle(trace_id)
         elif kept.has_steps:
-            self._unsettled[trace_id] = now
+            self._unsettled[trace_id] = min(now, kept.awaited_until - SETTLES_WITHIN_S)
         return 1 + kept.size // 1_000
 
     def _settle(self, trace_id: str) -> None:

@@ -16,8 +16,12 @@ class Arrivals:
         async with self._arrived:
             self._arrived.notify_all()
 
-    async def wait(self, awaited: Callable[[], bool], within_s: float) -> None:
-        """Wait until what has come makes this true, or the time is over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s), self._arrived:
-                await self._arrived.wait_for(awaited)
+    async def wait(self, until: Callable[[], float], within_s: float) -> None:
+        """Wait until then, and no longer than this. until: by the event loop's time; another one as things come."""
+        now = asyncio.get_running_loop().time
+        over = now() + within_s
+        async with self._arrived:
+            while (left_s := min(over, until()) - now()) > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left_s):
+                        await self._arrived.wait()
