@@ -9,13 +9,16 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from cardnet.errors import InvalidField
 from cardnet.traces.masking import mask, may_hold_card_number
-from cardnet.traces.spans import asked_somebody, call_of, has_steps, was_answered
+from cardnet.traces.spans import asked_somebody, call_of, has_steps, is_ours, was_answered
 
 MOST_SPANS = 1_000
 """Spans kept of one trace. A payment has a dozen; somebody else's trace may have more."""
 
 MOST_TRACE_BYTES = 1024 * 1024
 """How much memory one trace may take: whoever looks at it reads all of it."""
+
+OUR_SPANS, OUR_BYTES = 100, 128 * 1024
+"""How much of that is for cardnet's own calls alone: others' thousand spans may come before a payment's dozen."""
 
 TRACE_OVERHEAD_BYTES, SPAN_OVERHEAD_BYTES = 2_500, 150
 """What a trace and a span take besides their bytes, measured: the objects, the line of the list."""
@@ -146,7 +149,8 @@ class Kept:
         size = len(data) + SPAN_OVERHEAD_BYTES
         if not self.spans or self.spans[-1][0] is not sender:
             size += len(sender.frame)
-        if len(self.spans) >= MOST_SPANS or self.size + size > MOST_TRACE_BYTES:
+        free_spans, free_bytes = (0, 0) if is_ours(span) else (OUR_SPANS, OUR_BYTES)
+        if len(self.spans) >= MOST_SPANS - free_spans or self.size + size > MOST_TRACE_BYTES - free_bytes:
             return 0
         self.spans.append((sender, data))
         self.size += size

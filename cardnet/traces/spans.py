@@ -26,6 +26,11 @@ def server_of(span: Span) -> str:
     return SERVED_BY.get(span.name.strip("/").partition("/")[0], "")
 
 
+def is_ours(span: Span) -> bool:
+    """Whether a span is of a call of cardnet's, by its name: anybody may give it one."""
+    return f"/{span.name.strip('/')}" in MAY_CALL
+
+
 def was_answered(span: Span) -> bool:
     """Whether a span is a caller's whose call was answered: then the span of who answered belongs beside it."""
     return span.kind == Span.SPAN_KIND_CLIENT and not span.status.code and bool(server_of(span))
@@ -42,7 +47,7 @@ def asked_somebody(span: Span) -> bool:
 
 def trace_of(trace_id: str, spans: Sequence[Span]) -> Trace:
     """The steps that the spans tell of, in order, and what is missing."""
-    ours = [span for span in spans if f"/{span.name.strip('/')}" in MAY_CALL]
+    ours = [span for span in spans if is_ours(span)]
     served = {span.parent_span_id for span in ours if span.kind == Span.SPAN_KIND_SERVER}
     answered = {span.span_id for span in ours if was_answered(span) and not fault_of(span)}
     steps = sorted((step for span in spans for step in _steps(span, served, answered)), key=lambda step: step.number)
