@@ -135,6 +135,11 @@ class Kept:
         return self.checked_out and self._asked <= self._served
 
     @property
+    def of_payment(self) -> bool:
+        """Whether it tells of a payment, or of one of its nine steps."""
+        return self.checked_out or self.has_steps
+
+    @property
     def awaited_until(self) -> float:
         """Until when the rest of it is waited for, by the event loop's time: the past where it is complete.
 
