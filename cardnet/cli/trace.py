@@ -181,7 +181,7 @@ def _show_latest(traces: "list[Trace]", json_: bool) -> None:
     if not traces:
         raise Fault(
             "NO_TRACES",
-            f"no authorisation has been recorded yet; make one: {command_name()} pay --card approved --amount 12.40",
+            f"no authorisation is kept; make one: {command_name()} pay --card approved --amount 12.40",
         )
 
     from cardnet.cli.terminal import Terminal

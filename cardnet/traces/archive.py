@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from cardnet.errors import NotFound
 from cardnet.rounds import every
+from cardnet.traces.arrivals import Arrivals
 from cardnet.traces.book import Book
 from cardnet.traces.carried import masked_bytes, tell_all
 from cardnet.traces.dropped import Dropped
@@ -18,6 +19,7 @@ from cardnet.traces.entry import Entry, Filter, OnEntry, entry_of
 from cardnet.traces.kept import Kept, OnSpan, Sender, belongs, leave, sender_of, spans_in, the_one
 from cardnet.traces.line import Line, line_of
 from cardnet.traces.outcomes import Outcomes
+from cardnet.traces.shelf import Shelf
 from cardnet.traces.spans import trace_of
 from cardnet.traces.trace import Trace
 from cardnet.traces.unreadable import Unreadable
@@ -49,12 +51,12 @@ class Archive:
 
     def __init__(self, kept: int = KEPT, most_bytes: int = MOST_BYTES) -> None:
         """kept: how many traces at the most. most_bytes: about how much memory they may take."""
-        self._most, self._most_bytes = kept, most_bytes
-        self._traces: OrderedDict[str, Kept] = OrderedDict()
+        self._most = kept
+        self._traces = Shelf(kept, most_bytes)
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._unsettled: dict[str, float] = {}
         self._outcomes = Outcomes(4 * kept)  # spans of some come when all else of them was let go long ago
-        self._arrived = asyncio.Condition()
+        self._arrivals = Arrivals()
         self._book: Book | None = None
         self.on_span: list[OnSpan] = []
         self.on_entry: list[OnEntry] = []
@@ -62,10 +64,13 @@ class Archive:
         """Traces that were let go to make room."""
         self.let_go = 0
         """Spans that were let go: with their traces, or because their trace had too many."""
-        self.size = 0
-        """About how many bytes of memory the traces take."""
         self._dropped = Dropped()
         self._unreadable = Unreadable()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory the traces take."""
+        return self._traces.size
 
     @property
     def seen(self) -> int:
@@ -137,8 +142,7 @@ class Archive:
             leave(data, taken)
             for trace_id in touched:
                 self._look_at(trace_id)
-            async with self._arrived:
-                self._arrived.notify_all()
+            await self._arrivals.tell()
 
     async def run(self) -> None:
         """Settle the traces of which nothing more comes, and write what is to be written, until cancelled."""
@@ -149,11 +153,15 @@ class Archive:
     async def find(self, beginning: str, within_s: float) -> Trace:
         """The trace whose identifier begins so: once it is complete, or as it stands when the time is over.
 
-        NotFound when nothing of it has come within a second; InvalidField when the beginning means several.
+        Who failed to answer is waited for a second: whoever is not dead will have told of it by then. NotFound when
+        nothing of it has come within a second; InvalidField when the beginning means several.
         """
-        await self._arrival(lambda: the_one(beginning, self._traces) is not None, min(within_s, BEGINS_WITHIN_S))
+        begins_within_s = min(within_s, BEGINS_WITHIN_S)
+        await self._arrivals.wait(lambda: inf if the_one(beginning, self._traces) is None else -inf, begins_within_s)
         trace_id = self.identify(beginning)
-        await self._arrival(lambda: trace_id not in self._traces or self._traces[trace_id].complete, within_s)
+        await self._arrivals.wait(
+            lambda: self._traces[trace_id].awaited_until if trace_id in self._traces else -inf, within_s
+        )
         return self.find_now(trace_id)
 
     def find_now(self, beginning: str) -> Trace:
@@ -225,18 +233,14 @@ class Archive:
             except Exception as error:  # noqa: BLE001 - as with its spans
                 self._unreadable.say(error)
 
-    async def _arrival(self, awaited: Callable[[], bool], within_s: float) -> None:
-        """Wait until what has arrived makes this true, or the time is over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s), self._arrived:
-                await self._arrived.wait_for(awaited)
-
     async def _keep(self, sender: Sender, span: Span, searched: bool) -> bool:
         """Keep a span. False where it was not: its trace has too many, or it is not as anybody expected."""
         kept = False
         try:
             trace_id, data = span.trace_id.hex(), span.SerializeToString() if searched else await masked_bytes(span)
             kept = self._add(trace_id, sender, data, span)
+            if kept:
+                self._traces[trace_id].came_at = asyncio.get_running_loop().time()
             if kept and self._book:
                 self._book.add(trace_id, sender.frame, data)
             for told in self.on_span:
@@ -246,24 +250,17 @@ class Archive:
         return kept
 
     def _add(self, trace_id: str, sender: Sender, data: bytes, span: Span) -> bool:
-        """Put a span where it belongs, and let go of the oldest traces where there are too many. False: not kept."""
-        kept = self._traces.get(trace_id)
-        if kept is None:
-            kept = self._traces[trace_id] = Kept()
-            self.size += kept.size
-        size = kept.take(sender, data, span)
-        self.size += size
-        if not size:
-            self.let_go += 1
-        while len(self._traces) > self._most or self.size > self._most_bytes:
-            self._evict()
-        return size > 0 and trace_id in self._traces
+        """Put a span where it belongs, and let go of traces where there are too many. False: not kept."""
+        taken = self._traces.put(trace_id, sender, data, span)
+        self.let_go += not taken
+        for gone, kept in self._traces.clear():
+            self._forget(gone, kept)
+        return taken and trace_id in self._traces
 
-    def _evict(self) -> None:
-        trace_id, kept = self._traces.popitem(last=False)
+    def _forget(self, trace_id: str, kept: Kept) -> None:
+        """Nothing is to be left of a trace that was let go, but that it is counted."""
         self._entries.pop(trace_id, None)
         self._unsettled.pop(trace_id, None)
-        self.size -= kept.size
         self.evicted += 1
         self.let_go += len(kept.spans)
         if self._book:
@@ -279,7 +276,7 @@ class Archive:
         elif kept.complete or trace_id in self._entries:
             self._settle(trace_id)
         elif kept.has_steps:
-            self._unsettled[trace_id] = now
+            self._unsettled[trace_id] = min(now, kept.awaited_until - SETTLES_WITHIN_S)
         return 1 + kept.size // 1_000
 
     def _settle(self, trace_id: str) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
 from cardnet.errors import InvalidField
 from cardnet.traces.masking import mask, may_hold_card_number
-from cardnet.traces.spans import call_of, has_steps, was_answered
+from cardnet.traces.spans import asked_somebody, call_of, has_steps, is_ours, was_answered
 
 MOST_SPANS = 1_000
 """Spans kept of one trace. A payment has a dozen; somebody else's trace may have more."""
@@ -16,9 +17,15 @@ MOST_SPANS = 1_000
 MOST_TRACE_BYTES = 1024 * 1024
 """How much memory one trace may take: whoever looks at it reads all of it."""
 
+OUR_SPANS, OUR_BYTES = 100, 128 * 1024
+"""How much of that is for cardnet's own calls alone: others' thousand spans may come before a payment's dozen."""
+
 TRACE_OVERHEAD_BYTES, SPAN_OVERHEAD_BYTES = 2_500, 150
 """What a trace and a span take besides their bytes, measured: the objects, the line of the list."""
 
+ENDS_WITHIN_S = 1.0
+"""How long who failed to answer is waited for: whoever lives sends its span half a second after its call at the latest,
+and who was killed sends none."""
 
 MOST_FRAME_BYTES, MOST_NAME = 4_096, 100
 """The longest frame that is kept, and the longest name of who sent it."""
@@ -103,33 +110,52 @@ def sender_of(frame: bytes) -> Sender:
 class Kept:
     """The spans of one trace, with who sent each of them."""
 
-    __slots__ = ("spans", "checked_out", "has_steps", "settled_at", "size", "_asked", "_answered")
+    __slots__ = ("spans", "checked_out", "has_steps", "came_at", "settled_at", "size", "_asked", "_failed", "_served")
 
     def __init__(self) -> None:
         self.spans: list[tuple[Sender, bytes]] = []
         self.checked_out = False
         self.has_steps = False
+        self.came_at = -inf
+        """When the latest of it came, by the event loop's time; long ago where that was before a restart."""
         self.settled_at: float | None = None
         """When it was last read for the list, by the event loop's time; None for not yet."""
         self.size = TRACE_OVERHEAD_BYTES
         """About how many bytes of memory it takes."""
         self._asked: set[bytes] = set()
-        self._answered: set[bytes] = set()
+        self._failed: set[bytes] = set()
+        self._served: set[bytes] = set()
 
     @property
     def complete(self) -> bool:
-        """Whether the checkout has ended and each call that was answered has left its span at both ends.
+        """Whether the checkout has ended and each call has left its span at both ends, also one that failed.
 
         A service sends its spans in the order in which they ended, so a server's span brings those of its own calls.
         """
-        return self.checked_out and self._asked <= self._answered
+        return self.checked_out and self._asked <= self._served
+
+    @property
+    def of_payment(self) -> bool:
+        """Whether it tells of a payment, or of one of its nine steps."""
+        return self.checked_out or self.has_steps
+
+    @property
+    def awaited_until(self) -> float:
+        """Until when the rest of it is waited for, by the event loop's time: the past where it is complete.
+
+        For ever, unless all that is missing is of services that failed to answer: they may be dead.
+        """
+        if self.complete:
+            return -inf
+        return self.came_at + ENDS_WITHIN_S if self.checked_out and self._asked - self._failed <= self._served else inf
 
     def take(self, sender: Sender, data: bytes, span: Span) -> int:
         """Keep a span; gives how many bytes it takes, 0 where there are too many already. data: the span as bytes."""
         size = len(data) + SPAN_OVERHEAD_BYTES
         if not self.spans or self.spans[-1][0] is not sender:
             size += len(sender.frame)
-        if len(self.spans) >= MOST_SPANS or self.size + size > MOST_TRACE_BYTES:
+        free_spans, free_bytes = (0, 0) if is_ours(span) else (OUR_SPANS, OUR_BYTES)
+        if len(self.spans) >= MOST_SPANS - free_spans or self.size + size > MOST_TRACE_BYTES - free_bytes:
             return 0
         self.spans.append((sender, data))
         self.size += size
@@ -155,9 +181,11 @@ class Kept:
 
     def _note(self, span: Span) -> None:
         if span.kind == Span.SPAN_KIND_CLIENT:
-            if was_answered(span):
+            if asked_somebody(span):
                 self._asked.add(span.span_id)
+                if not was_answered(span):
+                    self._failed.add(span.span_id)
         else:
             self.checked_out = self.checked_out or call_of(span) == "Checkout"
-            self._answered.add(span.parent_span_id)
+            self._served.add(span.parent_span_id)
         self.has_steps = self.has_steps or has_steps(span)

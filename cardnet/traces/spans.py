@@ -12,7 +12,7 @@ from cardnet.identity import MAY_CALL
 from cardnet.span import SERVED_BY
 from cardnet.steps import STEPS
 from cardnet.traces.carried import ENDS, fields_of, iso8583_of
-from cardnet.traces.switches import explains
+from cardnet.traces.switches import explains, unsent
 from cardnet.traces.trace import Aside, Trace, TracedStep
 
 
@@ -26,14 +26,28 @@ def server_of(span: Span) -> str:
     return SERVED_BY.get(span.name.strip("/").partition("/")[0], "")
 
 
+def is_ours(span: Span) -> bool:
+    """Whether a span is of a call of cardnet's, by its name: anybody may give it one."""
+    return f"/{span.name.strip('/')}" in MAY_CALL
+
+
 def was_answered(span: Span) -> bool:
     """Whether a span is a caller's whose call was answered: then the span of who answered belongs beside it."""
     return span.kind == Span.SPAN_KIND_CLIENT and not span.status.code and bool(server_of(span))
 
 
+def asked_somebody(span: Span) -> bool:
+    """Whether a span is a caller's whose call may have come to who was asked: whose span belongs beside it, then."""
+    return (
+        span.kind == Span.SPAN_KIND_CLIENT
+        and bool(server_of(span))
+        and not (span.status.code and unsent(_known(span).get("cardnet.fault", ""), fault_of(span), _took_ms(span)))
+    )
+
+
 def trace_of(trace_id: str, spans: Sequence[Span]) -> Trace:
     """The steps that the spans tell of, in order, and what is missing."""
-    ours = [span for span in spans if f"/{span.name.strip('/')}" in MAY_CALL]
+    ours = [span for span in spans if is_ours(span)]
     served = {span.parent_span_id for span in ours if span.kind == Span.SPAN_KIND_SERVER}
     answered = {span.span_id for span in ours if was_answered(span) and not fault_of(span)}
     steps = sorted((step for span in spans for step in _steps(span, served, answered)), key=lambda step: step.number)
@@ -56,10 +70,9 @@ def _silent(span: Span) -> Iterator[str]:
     """Who was asked has left no record of it. A call that a fault switch let fail needs none."""
     service, call = server_of(span), call_of(span)
     fault = fault_of(span) or ("an error" if span.status.code else "")
-    took_ms = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
     if not fault:
         yield f"the {service} answered {call}, but its own record of that has not come: it may have been killed since"
-    elif not explains(_known(span).get("cardnet.fault", ""), fault, took_ms):
+    elif not explains(_known(span).get("cardnet.fault", ""), fault, _took_ms(span)):
         cause = _CAUSES.get(fault, "its own record of that has not come")
         yield f"the {service} did not answer {call}: {fault}; {cause}"
 
@@ -89,6 +102,10 @@ def fault_of(span: Span) -> str:
 
 def _fault(said: str) -> str:
     return said if said in _FAULTS else ""
+
+
+def _took_ms(span: Span) -> float:
+    return (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
 
 
 def has_steps(span: Span) -> bool:

@@ -60,7 +60,7 @@ async def test_a_trace_that_is_too_large_by_itself_is_let_go_and_leaves_nothing(
 
 async def test_a_trace_has_so_many_spans_and_no_more() -> None:
     archive = Archive()
-    await archive.take(of("elsewhere", *(span(1, "work") for _ in range(MOST_SPANS + 7))))
+    await archive.take(of("merchant", *(span(1) for _ in range(MOST_SPANS + 7))))
     assert len(archive.spans(number(1)).resource_spans[0].scope_spans[0].spans) == MOST_SPANS
     assert archive.dropped == 7
 
