@@ -33,8 +33,11 @@ try {
 
 addEventListener("keydown", (event) => {
   if (!letters.checked && event.key.length === 1) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea, [contenteditable]");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  // A list that is open takes this key for itself, and closes.
+  if (event.key === "Escape" && typing?.matches("#filter input")) typing.blur();
+  if (typing) return;
   if (press(event.key) !== false) event.preventDefault();
 });
 
