@@ -93,14 +93,26 @@ async def test_a_switch_without_a_number_of_times_is_not_set(disturbed: LocalNet
     assert disturbed.faults.switches == []
 
 
+async def error_rate(page: Page, service: str) -> float:
+    """A service's, in per cent, as an open page says it; 0 where it has not been asked yet."""
+    said = await page.locator(f"#service-{service} [data-cell=errors]").inner_text()
+    return float(said.replace("–", "0").removesuffix("%"))
+
+
 async def test_an_issuer_is_stopped_and_started_on_a_page(disturbed: LocalNetwork, visitor: Person) -> None:
     card = await disturbed.save_card("approved")
     page = visitor.page
     await page.goto(f"{disturbed.console_origin}/topology")
+    before = await error_rate(page, "issuer")
     await page.get_by_role("button", name="stop the issuer").click()
     await expect(page.locator("#service-issuer [data-cell=word]")).to_have_text("stopped")
 
     assert (await disturbed.checkout(card, "3.00 USD")).response_code is Code.ISSUER_UNAVAILABLE
+
+    async def charged() -> bool:
+        return await error_rate(page, "issuer") > before
+
+    await until(charged, "the issuer, which left no span, is charged with what its caller's tells")
 
     await page.get_by_role("button", name="start the issuer").click()
     await expect(page.locator("#service-issuer [data-cell=word]")).to_have_text("serving")
