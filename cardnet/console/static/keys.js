@@ -2,14 +2,27 @@
 
 const body = document.querySelector("#lines tbody");
 
+let left = history.state?.left; // the row whose page somebody went on to: who comes back begins there
+
+body.addEventListener("click", ({ target }) => {
+  if (!target.closest("th a")) return;
+  left = target.closest("tr").dataset.id;
+  history.replaceState({ ...history.state, left }, "");
+});
+
+function begin() {
+  select(body.querySelector(`tr[data-id="${CSS.escape(left ?? "")}"]`) ?? body.rows[0]);
+  left = undefined;
+}
+
 function select(row) {
   row?.querySelector("th a").focus();
 }
 
 function move(by) {
   const here = document.activeElement.closest?.("#lines tbody tr");
-  const next = by > 0 ? here?.nextElementSibling : here?.previousElementSibling;
-  select(here ? next : body.rows[0]);
+  if (!here) return begin();
+  select(by > 0 ? here.nextElementSibling : here.previousElementSibling);
 }
 
 function press(key) {
