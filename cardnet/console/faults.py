@@ -7,6 +7,7 @@ from starlette.routing import Route
 from cardnet.console.levers import ACTIONS, Levers
 from cardnet.console.posted import back_to, fields_of, number_in, one_of
 from cardnet.console.topology import Topology
+from cardnet.errors import InvalidField
 from cardnet.faults import KINDS
 
 PAGE = "/topology"
@@ -26,7 +27,7 @@ def routes(levers: Levers, topology: Topology) -> list[Route]:
             duplicate=kind == "duplicate",
             error=fields.get("error", "") or "UNAVAILABLE" if kind == "error" else "",
             call=fields.get("call", ""),
-            times=number_in(fields, "times"),
+            times=_times(fields),
         )
         return back_to(f"{PAGE}#switches")
 
@@ -50,3 +51,10 @@ def routes(levers: Levers, topology: Topology) -> list[Route]:
         Route(f"{PAGE}/switches/{{id:int}}/back", take_back, methods=["POST"]),
         Route(f"{PAGE}/services/{{service}}", pull, methods=["POST"]),
     ]
+
+
+def _times(fields: dict[str, str]) -> int:
+    """How many calls are to be disturbed. Nothing filled in is not 0, which is: all of them, until it is taken back."""
+    if not fields.get("times", "").strip():
+        raise InvalidField("times", "must be filled in; 0 is until it is taken back")
+    return number_in(fields, "times")

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from cardnet.console.levers import MAY, Levers
 from cardnet.console.pages import Pages
-from cardnet.faults import ERRORS, KINDS, MOST_MS, MOST_TIMES, calls_of
+from cardnet.faults import ERRORS, KINDS, MOST_MS, MOST_TIMES, Switch, calls_of
 from cardnet.identity import NEIGHBOURS
 from cardnet.steps import SERVICES
 from cardnet.traces.archive import Archive
@@ -23,6 +23,9 @@ ASKED_EVERY_S = 2.0
 
 STORE = "store"
 """What the store is called among the programs' figures."""
+
+PARTS = ("hops", "net-text")
+"""Parts of the picture that an open page is told anew, each an element of that id and a template."""
 
 _BOXES = {
     "wallet": (190, 8),
@@ -149,31 +152,43 @@ class Topology:
 def routes(topology: Topology, levers: Levers | None, pages: Pages) -> list[Route]:
     """The pages of this room."""
 
+    def drawn(places: list[Place], switches: list[Switch]) -> dict[str, Any]:
+        """What the picture's changing parts are made of."""
+        return {"places": places, "stores": topology.stores, "arrows": _arrows(topology, switches)}
+
     async def index(request: Request) -> Response:
-        places = await topology.places()
+        places, switches = await topology.places(), _switches(levers)
         return pages.show(
             request,
             "topology.html",
-            places=places,
-            stores=topology.stores,
+            **drawn(places, switches),
             boxes=[(place, *_BOXES[place.name]) for place in places],
-            arrows=_arrows(topology, levers),
+            switches=switches,
             levers=levers,
             may=MAY,
             forms=_choices(levers) if levers else {},
         )
 
     async def figures(_: Request) -> Response:
-        places = await topology.places()
-        cells = {place.name: {**place.cells(), "may": MAY.get(place.state, ())} for place in places}
-        state = topology.stores.state
-        return JSONResponse({**cells, **({STORE: {"word": state(), "may": ()}} if state else {})})
+        places, switches = await topology.places(), _switches(levers)
+        told: dict[str, Any] = {place.name: {**place.cells(), "may": MAY.get(place.state, ())} for place in places}
+        if state := topology.stores.state:
+            told[STORE] = {"word": state(), "may": ()}
+        made_of = drawn(places, switches)
+        told["parts"] = {name: pages.part(f"{name}.html", **made_of) for name in PARTS}
+        if levers:
+            told["switches"] = {switch.id: pages.part("switch.html", switch=switch) for switch in switches}
+        return JSONResponse(told)
 
     return [Route("/topology", index), Route("/topology.json", figures)]
 
 
-def _arrows(topology: Topology, levers: Levers | None) -> list[dict[str, Any]]:
-    disturbed = [switch.hop for switch in levers.faults.switches if not switch.spent] if levers else []
+def _switches(levers: Levers | None) -> list[Switch]:
+    return levers.faults.switches if levers else []
+
+
+def _arrows(topology: Topology, switches: list[Switch]) -> list[dict[str, Any]]:
+    disturbed = [switch.hop for switch in switches if not switch.spent]
     hops = [f"{one}-{other}" for one, others in topology.neighbours.items() for other in others]
     return [
         {"hop": hop, "path": path, "x": x, "y": y, "switches": disturbed.count(hop)}

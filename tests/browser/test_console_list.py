@@ -104,6 +104,27 @@ async def test_a_field_keeps_the_keys_that_are_typed_into_it(network: LocalNetwo
     await expect(person.page.locator("tbody input:checked")).to_have_count(0)
 
 
+async def test_escape_leaves_a_field_of_the_filter_as_it_is_and_keys_move_again(
+    network: LocalNetwork, person: Person
+) -> None:
+    payment = await pay(network)
+    await look(person)
+    press = person.page.keyboard.press
+    await expect(line(person, payment)).to_be_visible()
+    await press("/")
+    await person.page.keyboard.type("jack")
+    await press("Escape")
+    await expect(person.page.get_by_label("Merchant")).not_to_be_focused()
+    await expect(person.page.get_by_label("Merchant")).to_have_value("jack")
+    await press("j")
+    await expect(line(person, payment).get_by_role("link")).to_be_focused()
+
+    outcome = person.page.get_by_label("Outcome")
+    await outcome.focus()
+    await press("Escape")
+    await expect(outcome).to_be_focused()
+
+
 async def test_single_keys_can_be_turned_off_and_stay_off(network: LocalNetwork, person: Person) -> None:
     payment = await pay(network)
     await look(person)

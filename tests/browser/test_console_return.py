@@ -233,3 +233,22 @@ async def test_a_list_that_has_grown_is_no_shorter_for_who_comes_back_or_whose_c
         await archive.take(recorded([117]))
         await expect(rows.first).to_have_attribute("data-id", trace_id(117))
         assert await rows.count() >= grown
+
+
+async def test_who_opened_a_line_and_comes_back_goes_on_from_it_by_keys(person: Person, address: str) -> None:
+    archive, page = Archive(), person.page
+    await archive.take(recorded(range(1, 6)))
+    async with console_at(archive, address) as origin:
+        await page.goto(origin)
+        await page.locator(f'tr[data-id="{trace_id(4)}"]').get_by_role("checkbox").check()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/authorisations/*")
+        await page.go_back()
+        await expect(page.locator("#state")).to_have_text("live")
+        await expect(page.locator("tr:has(:checked)")).to_have_attribute("data-id", trace_id(4))
+        await page.keyboard.press("j")
+        await expect(page.locator("tbody a:focus")).to_have_attribute("href", f"/authorisations/{trace_id(3)}")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("j")
+        await expect(page.locator("tbody a:focus")).to_have_attribute("href", f"/authorisations/{trace_id(5)}")

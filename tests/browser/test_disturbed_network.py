@@ -77,20 +77,42 @@ async def test_a_lost_answer_switched_on_a_page_makes_the_next_payment_fail_and_
     said = {step.number: step.fields.get("response_code") for step in lost.trace.steps}
     assert (said[6], said[7]) == ("00", "91")  # the issuer said yes, and the network never heard of it
     await visitor.page.reload()
-    await expect(visitor.page.locator(".switches li")).to_contain_text("1 times: done")
+    await expect(visitor.page.locator(".switches li")).to_contain_text("1 time: done")
     await visitor.page.get_by_role("button", name="take back").click()
     await expect(visitor.page.locator(".switches li")).to_have_count(0)
     assert visitor.complained == []
+
+
+async def test_a_switch_without_a_number_of_times_is_not_set(disturbed: LocalNetwork, visitor: Person) -> None:
+    page = visitor.page
+    await page.goto(f"{disturbed.console_origin}/topology")
+    await page.get_by_label("times").fill("")
+    await page.get_by_role("button", name="Disturb").click()
+    await expect(page.get_by_label("times")).to_be_focused()
+    assert await page.get_by_label("times").evaluate("(one) => one.validity.valueMissing")
+    assert disturbed.faults.switches == []
+
+
+async def error_rate(page: Page, service: str) -> float:
+    """A service's, in per cent, as an open page says it; 0 where it has not been asked yet."""
+    said = await page.locator(f"#service-{service} [data-cell=errors]").inner_text()
+    return float(said.replace("–", "0").removesuffix("%"))
 
 
 async def test_an_issuer_is_stopped_and_started_on_a_page(disturbed: LocalNetwork, visitor: Person) -> None:
     card = await disturbed.save_card("approved")
     page = visitor.page
     await page.goto(f"{disturbed.console_origin}/topology")
+    before = await error_rate(page, "issuer")
     await page.get_by_role("button", name="stop the issuer").click()
     await expect(page.locator("#service-issuer [data-cell=word]")).to_have_text("stopped")
 
     assert (await disturbed.checkout(card, "3.00 USD")).response_code is Code.ISSUER_UNAVAILABLE
+
+    async def charged() -> bool:
+        return await error_rate(page, "issuer") > before
+
+    await until(charged, "the issuer, which left no span, is charged with what its caller's tells")
 
     await page.get_by_role("button", name="start the issuer").click()
     await expect(page.locator("#service-issuer [data-cell=word]")).to_have_text("serving")
@@ -188,10 +210,24 @@ async def test_another_sites_page_cannot_disturb_anything(disturbed: LocalNetwor
 @pytest.mark.parametrize(
     ("path", "fields", "said"),
     [
-        ("/topology/switches", {"hop": "a-b", "kind": "duplicate"}, "hop: must be one of merchant-acquirer"),
+        (
+            "/topology/switches",
+            {"hop": "a-b", "kind": "duplicate", "times": "1"},
+            "hop: must be one of merchant-acquirer",
+        ),
         ("/topology/switches", {"hop": "network-issuer", "kind": "magic"}, "kind: must be one of latency"),
-        ("/topology/switches", {"hop": "network-issuer", "kind": "latency"}, "latency_ms: must be 1 to 60,000"),
+        (
+            "/topology/switches",
+            {"hop": "network-issuer", "kind": "latency", "times": "1"},
+            "latency_ms: must be 1 to 60,000",
+        ),
         ("/topology/switches", {"hop": "network-issuer", "kind": "duplicate", "times": "²"}, "times: must be a number"),
+        (
+            "/topology/switches",
+            {"hop": "network-issuer", "kind": "duplicate", "times": " "},
+            "times: must be filled in",
+        ),
+        ("/topology/switches", {"hop": "network-issuer", "kind": "duplicate"}, "0 is until it is taken back"),
         ("/topology/services/issuer", {"action": "explode"}, "action: must be one of stop"),
         ("/topology/services/shop", {"action": "stop"}, "service: must be one of merchant"),
     ],

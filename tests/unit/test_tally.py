@@ -4,7 +4,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from cardnet.cde.v1 import issuer_pb2, token_operator_pb2, token_vault_pb2
-from cardnet.traces.tally import LATEST, STREAMS, Figures, Tally
+from cardnet.traces.tally import LATEST, REMEMBERED, STREAMS, Figures, Tally
 from cardnet.v1 import token_lifecycle_pb2, token_service_pb2
 
 
@@ -12,6 +12,16 @@ def span(took_ms: int = 1, *, failed: bool = False, kind: int = Span.SPAN_KIND_S
     made = Span(kind=kind, start_time_unix_nano=10**9, end_time_unix_nano=10**9 + took_ms * 10**6)
     if failed:
         made.status.code = Status.STATUS_CODE_ERROR
+    return made
+
+
+def authorise(number: int, fault: str = "", *, served: bool = False, took_ms: int = 1, switch: str = "") -> Span:
+    """The span of one end of a call from network to issuer."""
+    made = span(took_ms, failed=bool(fault), kind=Span.SPAN_KIND_SERVER if served else Span.SPAN_KIND_CLIENT)
+    made.trace_id, made.name = number.to_bytes(16), "cardnet.cde.v1.Issuer/Authorise"
+    made.span_id, made.parent_span_id = (b"issuer..", b"network.") if served else (b"network.", b"acquirer")
+    for key, value in {"rpc.response.status_code": fault, "cardnet.fault": switch}.items():
+        made.attributes.add(key=key).value.string_value = value
     return made
 
 
@@ -86,3 +96,65 @@ def test_all_streams_of_the_protos_are_known_for_what_they_are() -> None:
         if method.server_streaming
     }
     assert streams == STREAMS
+
+
+@pytest.mark.parametrize("fault", ["UNAVAILABLE", "DEADLINE_EXCEEDED"])
+def test_who_leaves_no_span_of_a_call_that_it_did_not_answer_is_charged_with_it(fault: str) -> None:
+    tally = Tally()
+    for number in range(1, 5):
+        tally.take("network", authorise(number), now_s=1.0)
+        tally.take("issuer", authorise(number, served=True), now_s=1.0)
+    tally.take("network", authorise(5, fault, took_ms=2_000), now_s=7.0)
+
+    figures = tally.figures("issuer", now_s=8.0)
+
+    assert (figures.calls, figures.errors, figures.p99_ms, figures.ago_s) == (5, 0.2, 2_000.0, 1.0)
+    assert tally.figures("network", now_s=8.0) == Figures(), "it was not asked"
+
+
+@pytest.mark.parametrize("own", ["", "UNAVAILABLE", "CANCELLED"])
+@pytest.mark.parametrize("order", ["caller first", "service first"])
+def test_the_two_ends_of_a_call_are_one_call_and_it_failed_if_its_caller_got_no_answer(own: str, order: str) -> None:
+    ends = [
+        ("network", authorise(1, "DEADLINE_EXCEEDED", took_ms=2_000)),
+        ("issuer", authorise(1, own, served=True, took_ms=5)),
+    ]
+    tally = Tally()
+    for service, end in ends if order == "caller first" else reversed(ends):
+        tally.take(service, end, now_s=1.0)
+
+    figures = tally.figures("issuer", now_s=1.0)
+
+    assert (figures.calls, figures.errors, figures.p50_ms) == (1, 1.0, 5.0)
+
+
+def test_a_second_delivery_is_a_second_call() -> None:
+    tally = Tally()
+    for _ in range(2):
+        tally.take("issuer", authorise(1, served=True), now_s=1.0)
+    assert tally.figures("issuer", now_s=1.0).calls == 2
+
+
+def test_what_a_fault_switch_or_a_stranger_did_is_not_charged_to_who_was_asked() -> None:
+    tally = Tally()
+    tally.take("network", authorise(1, "DEADLINE_EXCEEDED", switch="the request does not arrive"), now_s=1.0)
+    tally.take("network", authorise(2, "UNAVAILABLE", switch="answered UNAVAILABLE, nobody is asked"), now_s=1.0)
+    tally.take("network", authorise(3, "CANCELLED"), now_s=1.0)
+    tally.take("merchant", authorise(4, "UNAVAILABLE"), now_s=1.0)  # who may not call it
+    tally.take("a stranger", authorise(5, "UNAVAILABLE"), now_s=1.0)
+    other = authorise(6, "UNAVAILABLE")
+    other.name = "another.Service/Call"
+    tally.take("network", other, now_s=1.0)
+    assert tally.figures("issuer", now_s=1.0) == Figures()
+
+
+def test_of_calls_that_wait_for_their_other_end_only_the_latest_are_remembered() -> None:
+    tally = Tally()
+    for number in range(1, REMEMBERED + 2):
+        tally.take("network", authorise(number, "UNAVAILABLE"), now_s=1.0)
+    assert tally.figures("issuer", now_s=1.0).calls == REMEMBERED + 1
+    for number in (2, REMEMBERED + 1):
+        tally.take("issuer", authorise(number, served=True), now_s=1.0)
+    assert tally.figures("issuer", now_s=1.0).calls == REMEMBERED + 1
+    tally.take("issuer", authorise(1, served=True), now_s=1.0)  # longer ago than anybody remembers
+    assert tally.figures("issuer", now_s=1.0).calls == REMEMBERED + 2

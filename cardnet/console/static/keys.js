@@ -2,14 +2,27 @@
 
 const body = document.querySelector("#lines tbody");
 
+let left = history.state?.left; // the row whose page somebody went on to: who comes back begins there
+
+body.addEventListener("click", ({ target }) => {
+  if (!target.closest("th a")) return;
+  left = target.closest("tr").dataset.id;
+  history.replaceState({ ...history.state, left }, "");
+});
+
+function begin() {
+  select(body.querySelector(`tr[data-id="${CSS.escape(left ?? "")}"]`) ?? body.rows[0]);
+  left = undefined;
+}
+
 function select(row) {
   row?.querySelector("th a").focus();
 }
 
 function move(by) {
   const here = document.activeElement.closest?.("#lines tbody tr");
-  const next = by > 0 ? here?.nextElementSibling : here?.previousElementSibling;
-  select(here ? next : body.rows[0]);
+  if (!here) return begin();
+  select(by > 0 ? here.nextElementSibling : here.previousElementSibling);
 }
 
 function press(key) {
@@ -33,8 +46,11 @@ try {
 
 addEventListener("keydown", (event) => {
   if (!letters.checked && event.key.length === 1) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea, [contenteditable]");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  // A list that is open takes this key for itself, and closes.
+  if (event.key === "Escape" && typing?.matches("#filter input")) typing.blur();
+  if (typing) return;
   if (press(event.key) !== false) event.preventDefault();
 });
 

@@ -267,7 +267,7 @@ function mayCompare() {
 // What is marked is kept with this visit to the page: who goes on to a line and back finds it marked.
 lines.addEventListener("change", ({ target }) => {
   marks[target.checked ? "add" : "delete"](idOf(target));
-  history.replaceState({ marked: [...marks] }, "");
+  history.replaceState({ ...history.state, marked: [...marks] }, "");
   mayCompare();
 });
 for (const box of body.querySelectorAll("input:checked")) marks.add(idOf(box)); // before this was loaded
