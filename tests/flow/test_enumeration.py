@@ -33,6 +33,9 @@ from cardnet.v1.token_service_pb2 import ConfirmCardholderRequest, RequestCrypto
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = "9999400000000014"
+PLACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+"""Each call is made in this one trace, for a status names its call's: all else of it is to be the same."""
+
 LIFECYCLE, SERVICE = "/cardnet.v1.TokenLifecycle/", "/cardnet.v1.TokenService/"
 
 
@@ -56,7 +59,8 @@ class Heard(NamedTuple):
 async def heard(network: LocalNetwork, as_: str, path: str, request: Any) -> Heard:
     async with network.grpc_channel("tsp", as_) as channel:
         try:
-            return Heard(await channel.unary_unary(path)(request.SerializeToString(), timeout=25))
+            call = channel.unary_unary(path)
+            return Heard(await call(request.SerializeToString(), timeout=25, metadata=(("traceparent", PLACE),)))
         except grpc.aio.AioRpcError as error:
             details = dict(tuple(error.trailing_metadata() or ()))[DETAILS_KEY]
             return Heard(b"", error.code().name, error.details() or "", bytes(details))
