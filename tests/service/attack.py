@@ -144,7 +144,7 @@ async def through(
         answers = [answer async for answer in call] if method.streams else [await call]
     except grpc.aio.AioRpcError as error:
         trailing = tuple(error.trailing_metadata() or ())
-        return _outcome(error.code().name, error.details() or "", dict(trailing).get(DETAILS_KEY), repr(error))
+        return _outcome(error.code().name, error.details() or "", dict(trailing).get(DETAILS_KEY), repr(error), data)
     return Outcome("OK", shown=repr([method.response.FromString(answer) for answer in answers]))
 
 
@@ -162,16 +162,17 @@ async def inside(network: LocalNetwork, path: str, data: bytes, *, timeout_s: fl
         return Outcome("OK", shown=repr(await ask(Raw(data), timeout=timeout_s)))
     except Exception as fault:
         code, sentence, details = status_of(fault)
-        return _outcome(code.name, sentence, details, repr(fault))
+        return _outcome(code.name, sentence, details, repr(fault), data)
 
 
-def _outcome(code: str, sentence: str, details: bytes | None, seen: str) -> Outcome:
+def _outcome(code: str, sentence: str, details: bytes | None, seen: str, sent: bytes) -> Outcome:
     status, info, bad, asked = Status.FromString(details or b""), ErrorInfo(), BadRequest(), RequestInfo()
     for detail in status.details:
         detail.Unpack(info) or detail.Unpack(bad) or detail.Unpack(asked)
     violations = tuple((violation.field, violation.description) for violation in bad.field_violations)
     shown = "\n".join((_PEER.sub("a service", seen), sentence, str(status), str(info), str(bad), repr(details)))
-    # A trace's identifier is drawn, and by chance any short value stands in it.
+    # A trace's identifier is drawn, and by chance any short value stands in it: so it is looked at by itself.
+    assert not asked.request_id or (len(asked.request_id) == 32 and asked.request_id.encode() not in sent)
     return Outcome(code, sentence, info.reason, violations, shown.replace(asked.request_id or "-", "-"))
 
 
